@@ -1,0 +1,436 @@
+"""Group commit: units that finish while a commit is in flight go out together in the next one.
+
+One transaction holds everything: the check of all views, the counter document that numbers events and
+serialises the service's commits, documents, log entries and marks. Only then is anybody answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, InvalidOperation, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
+from mesh.log import LOGGED_AT, Log, void_entry
+from mesh.telemetry import commit_observed
+from mesh.unit import ABSENT, REVISION, Address, Raw, Run
+
+_logger = logging.getLogger(__name__)
+
+COUNTER = "counter"
+_BATCHES_REMEMBERED = 64
+_DURABLE = WriteConcern(w="majority", j=True)
+_SNAPSHOT = ReadConcern("snapshot")
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.01, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The run is durable."""
+
+    number: int
+    """Number of the commit: the revision of every document it wrote."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A view no longer held: nothing of the run was written, run it again."""
+
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nothing of the run was written."""
+
+    error: MeshError
+
+
+Outcome = Committed | Stale | Failed
+Answer = Callable[[Outcome], None]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one transaction is about to write."""
+
+    runs: list[int] = field(default_factory=list)
+    staged: dict[Address, Raw | None] = field(default_factory=dict)
+    stale: dict[int, tuple[Address, ...]] = field(default_factory=dict)
+
+
+class Committer:
+    """The one thread that commits for a service in this process."""
+
+    def __init__(
+        self,
+        database: Database[Raw],
+        *,
+        logs: Mapping[str, Log],
+        batch_units: int = 500,
+        batch_bytes: int = 8 << 20,
+        queue_limit: int = 2000,
+        on_logged: Callable[[str, list[Raw]], None] = lambda log, entries: None,
+        service: str = "",
+    ) -> None:
+        self._database = database
+        self._client: MongoClient[Raw] = database.client
+        self._logs = logs
+        self._batch_units, self._batch_bytes = batch_units, batch_bytes
+        self._queue_limit = queue_limit
+        self._on_logged = on_logged
+        self._service = service
+        self._queue: queue.SimpleQueue[tuple[Run, Answer] | Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
+        self._session: ClientSession | None = None
+
+    def start(self) -> None:
+        self._database[COUNTER].update_one({"_id": COUNTER}, {"$setOnInsert": {"commit": 0}}, upsert=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commits what was submitted, then ends the thread."""
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def submit(self, run: Run, answer: Answer) -> None:
+        """Queues a run; ``answer`` is called once, on the committing thread.
+
+        A queue that is full refuses only runs with a deadline: what must happen some day may wait.
+        """
+        if run.deadline is not None and self._queue.qsize() >= self._queue_limit:
+            answer(Failed(ResourceExhausted("commits are queueing", retry_after_s=0.5)))
+            return
+        self._queue.put((run, answer))
+
+    def raise_heads(self, log: Log, position: int, sequences: Mapping[str, int]) -> None:
+        """Raises a log's counters above numbers others have seen, so that a restore repeats none.
+
+        Waits for the committing thread. The numbers between are logged as VOID.
+        """
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                self._persist(lambda session: self._write_void(session, log, position, sequences))
+            finally:
+                done.set()
+
+        self._queue.put(run)
+        done.wait()
+
+    def _loop(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if callable(item):
+                item()
+                continue
+            stopping, later = self._gather(batch := [item])
+            self._commit(batch)
+            for job in later:
+                job()
+            if stopping:
+                return
+
+    def _gather(self, batch: list[tuple[Run, Answer]]) -> tuple[bool, list[Callable[[], None]]]:
+        """Adds what is queued, up to the caps. Returns whether to stop, and other jobs met on the way."""
+        units = len(batch[0][0].units)
+        size = sum(unit.size() for unit in batch[0][0].units)
+        while units < self._batch_units and size < self._batch_bytes:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return False, []
+            if item is None:
+                return True, []
+            if callable(item):
+                return False, [item]
+            batch.append(item)
+            units += len(item[0].units)
+            size += sum(unit.size() for unit in item[0].units)
+        return False, []
+
+    def _commit(self, batch: list[tuple[Run, Answer]]) -> None:
+        for (_, answer), outcome in zip(batch, self._outcomes([run for run, _ in batch]), strict=True):
+            try:
+                answer(outcome)
+            except Exception:
+                _logger.exception("%s: an answer to a commit failed", self._service)
+
+    def _outcomes(self, runs: list[Run]) -> list[Outcome]:
+        try:
+            return self._attempt(runs)
+        except MeshError as error:
+            return [Failed(error)] * len(runs)
+        except Exception as error:
+            # A run that cannot be stored (too large, not encodable) aborts everything and does not say which it
+            # was: those beside it go one by one.
+            if len(runs) > 1:
+                return [outcome for run in runs for outcome in self._outcomes([run])]
+            _logger.exception("%s: a commit failed", self._service)
+            return [Failed(Internal(f"the commit failed: {type(error).__name__}"))]
+
+    def _attempt(self, runs: list[Run]) -> list[Outcome]:
+        """Commits until it is known what became of every run; those past their deadline drop out between tries."""
+        started = time.monotonic()
+        outcomes: list[Outcome] = [Failed(Unavailable("the database did not answer in time"))] * len(runs)
+        waiting = list(range(len(runs)))
+
+        def transact(session: ClientSession | None, batch_id: str) -> tuple[_Batch, Committed, dict[str, list[Raw]]]:
+            nonlocal waiting
+            now = time.monotonic()
+            waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
+            return self._write(session, runs, waiting, batch_id)
+
+        batch, committed, logged = self._persist_batch(transact)
+        for index in batch.runs:
+            outcomes[index] = committed
+        for index, addresses in batch.stale.items():
+            outcomes[index] = Stale(addresses)
+        for log, entries in logged.items():
+            self._on_logged(log, entries)
+        commit_observed(self._service, sum(len(runs[i].units) for i in batch.runs), time.monotonic() - started)
+        return outcomes
+
+    def _persist(self, write: Callable[[ClientSession], None]) -> None:
+        def transact(session: ClientSession, batch_id: str) -> tuple[_Batch, Committed, dict[str, list[Raw]]]:
+            write(session)
+            return _Batch(runs=[0]), Committed(0, datetime.now(UTC)), {}
+
+        self._persist_batch(transact)
+
+    def _persist_batch(self, transact: Callable[[Any, str], Any]) -> Any:
+        """Runs one transaction until it has committed, surviving conflicts, restarts and an unknown commit result."""
+        backoff = _FIRST_BACKOFF_S
+        while True:
+            batch_id = uuid.uuid4().hex
+            try:
+                session = self._begin()
+                result = transact(session, batch_id)
+                if not result[0].runs:
+                    session.abort_transaction()
+                    return result
+                if self._finish(session, batch_id):
+                    return result
+            except PyMongoError as error:
+                self._abandon()
+                if not _transient(error):
+                    raise
+                _logger.warning("%s: a commit is tried again: %s", self._service, type(error).__name__)
+            time.sleep(backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
+
+    def _begin(self) -> ClientSession:
+        if self._session is None:
+            self._session = self._client.start_session()
+        self._session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE)
+        return self._session
+
+    def _abandon(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            if session.in_transaction:
+                session.abort_transaction()
+            session.end_session()
+        except (PyMongoError, InvalidOperation):
+            _logger.debug("%s: an abandoned session could not be ended", self._service, exc_info=True)
+
+    def _finish(self, session: ClientSession, batch_id: str) -> bool:
+        """Commits. After an unknown result the batch id in the counter document decides; until then nothing is run again."""
+        backoff = _FIRST_BACKOFF_S
+        doubtful = False
+        while True:
+            try:
+                session.commit_transaction()
+                return True
+            except PyMongoError as error:
+                if not (
+                    error.has_error_label("UnknownTransactionCommitResult") or isinstance(error, ConnectionFailure)
+                ):
+                    if not doubtful:
+                        raise
+                    return self._resolve(batch_id)
+                doubtful = True
+            time.sleep(backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
+
+    def _resolve(self, batch_id: str) -> bool:
+        """Says whether a batch was committed. The write is a barrier: a transaction still open would conflict with it."""
+        while True:
+            try:
+                counter = self._database[COUNTER].find_one_and_update(
+                    {"_id": COUNTER}, {"$inc": {"barriers": 1}}, projection={"batches": 1}
+                )
+                self._abandon()
+                return batch_id in (counter or {}).get("batches", ())
+            except PyMongoError as error:
+                _logger.warning("%s: an unknown commit result waits for the database: %s", self._service, error)
+                time.sleep(_LONGEST_BACKOFF_S)
+
+    def _write(
+        self, session: ClientSession | None, runs: list[Run], waiting: list[int], batch_id: str
+    ) -> tuple[_Batch, Committed, dict[str, list[Raw]]]:
+        at = _now()
+        batch = self._accept(session, runs, waiting)
+        if not batch.runs:
+            return batch, Committed(0, at), {}
+        accepted = [runs[i] for i in batch.runs]
+        numbers = self._number(session, accepted, batch_id)
+        number = int(numbers["commit"])
+        for collection, operations in self._operations(accepted, batch.staged, number, at).items():
+            self._database[collection].bulk_write(operations, ordered=False, session=session)
+        logged = self._entries(accepted, numbers, at)
+        for log, entries in logged.items():
+            self._database[self._logs[log].collection].insert_many(entries, session=session)
+        return batch, Committed(number, at), logged
+
+    def _accept(self, session: ClientSession | None, runs: list[Run], waiting: Iterable[int]) -> _Batch:
+        """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
+        views = {index: runs[index].views() for index in waiting}
+        revisions = self._revisions(session, {address for view in views.values() for address in view})
+        batch = _Batch()
+        for index, view in views.items():
+            stale = tuple(
+                address
+                for address, seen in view.items()
+                if revisions.get(address, ABSENT) != seen or address in batch.staged
+            )
+            if stale:
+                batch.stale[index] = stale
+            else:
+                batch.runs.append(index)
+                batch.staged.update(runs[index].staged())
+        return batch
+
+    def _revisions(self, session: ClientSession | None, addresses: Iterable[Address]) -> dict[Address, int]:
+        by_collection: dict[str, list[Any]] = defaultdict(list)
+        for collection, id in addresses:
+            by_collection[collection].append(id)
+        found: dict[Address, int] = {}
+        for collection, ids in by_collection.items():
+            for raw in self._database[collection].find({"_id": {"$in": ids}}, {REVISION: 1}, session=session):
+                found[collection, raw["_id"]] = raw.get(REVISION, ABSENT)
+        return found
+
+    def _number(self, session: ClientSession | None, runs: list[Run], batch_id: str) -> Raw:
+        """Advances the counters by what the runs emit; returns them as they are afterwards."""
+        increments: dict[str, int] = defaultdict(int)
+        increments["commit"] = 1
+        for run in runs:
+            for unit in run.units:
+                for event in unit.outgoing:
+                    increments[f"logs.{event.log}.position"] += 1
+                    increments[f"logs.{event.log}.lines.{event.line}"] += 1
+        numbers = self._database[COUNTER].find_one_and_update(
+            {"_id": COUNTER},
+            {"$inc": increments, "$push": {"batches": {"$each": [batch_id], "$slice": -_BATCHES_REMEMBERED}}},
+            projection=dict.fromkeys(increments, 1),
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        if numbers is None:
+            raise Internal("the counter document of the service is gone")
+        return numbers
+
+    @staticmethod
+    def _operations(
+        runs: list[Run], staged: Mapping[Address, Raw | None], number: int, at: datetime
+    ) -> dict[str, list[Any]]:
+        operations: dict[str, list[Any]] = defaultdict(list)
+        for (collection, id), raw in staged.items():
+            if raw is None:
+                operations[collection].append(DeleteOne({"_id": id}))
+            else:
+                operations[collection].append(ReplaceOne({"_id": id}, {**raw, REVISION: number}, upsert=True))
+        for run in runs:
+            for unit in run.units:
+                for collection, raw in unit.inserts:
+                    operations[collection].append(InsertOne({**raw, "committed_at": at}))
+        return operations
+
+    @staticmethod
+    def _entries(runs: list[Run], numbers: Raw, at: datetime) -> dict[str, list[Raw]]:
+        outgoing = [event for run in runs for unit in run.units for event in unit.outgoing]
+        left: dict[tuple[str, str], int] = defaultdict(int)
+        for event in outgoing:
+            left[event.log, ""] += 1
+            left[event.log, event.line] += 1
+        logged: dict[str, list[Raw]] = defaultdict(list)
+        for event in outgoing:
+            counters = numbers["logs"][event.log]
+            left[event.log, ""] -= 1
+            left[event.log, event.line] -= 1
+            sequence = counters["lines"][event.line] - left[event.log, event.line]
+            logged[event.log].append(
+                {
+                    "_id": counters["position"] - left[event.log, ""],
+                    "line": event.line,
+                    "sequence": sequence,
+                    "subject": event.subject,
+                    "type": event.type,
+                    "headers": _numbered(event.headers, sequence, at),
+                    "data": event.data,
+                    "at": at,
+                }
+            )
+        return logged
+
+    def _write_void(self, session: ClientSession, log: Log, position: int, sequences: Mapping[str, int]) -> None:
+        counter = self._database[COUNTER].find_one({"_id": COUNTER}, session=session) or {}
+        known = counter.get("logs", {}).get(log.name, {})
+        lines = known.get("lines", {})
+        gaps = [(line, n) for line, to in sequences.items() for n in range(lines.get(line, 0) + 1, to + 1)]
+        start = known.get("position", 0) + 1
+        last = max(position, start - 1 + len(gaps))
+        gaps += [("", 0)] * (last - start + 1 - len(gaps))
+        at = _now()
+        entries = [void_entry(log, start + i, line, n, at) for i, (line, n) in enumerate(gaps)]
+        raised = {f"logs.{log.name}.lines.{line}": to for line, to in sequences.items()}
+        raised[f"logs.{log.name}.position"] = last
+        self._database[COUNTER].update_one({"_id": COUNTER}, {"$max": raised, "$inc": {"commit": 1}}, session=session)
+        if entries:
+            self._database[log.collection].insert_many(entries, session=session)
+            _logger.warning("%s: log %s restored: %d numbers are VOID", self._service, log.name, len(entries))
+
+
+def heads(database: Database[Raw], log: Log) -> tuple[int, dict[str, int]]:
+    """Returns the highest position of a log and the highest sequence of each of its lines, read at one moment."""
+    counter = database[COUNTER].find_one({"_id": COUNTER}, {f"logs.{log.name}": 1}) or {}
+    numbers = counter.get("logs", {}).get(log.name, {})
+    return int(numbers.get("position", 0)), {line: int(n) for line, n in numbers.get("lines", {}).items()}
+
+
+def _numbered(headers: dict[str, str], sequence: int, at: datetime) -> dict[str, str]:
+    """Adds what only the commit knows. An event that comes from another log keeps its number at birth."""
+    number = str(sequence)
+    numbered = {**headers, "ce-sequence": number, LOGGED_AT: at.isoformat(timespec="milliseconds")[:-6] + "Z"}
+    if headers.get("ce-originsequence", "0") == "0":
+        numbered["ce-originsequence"] = numbered["ce-keyrevision"] = number
+    return numbered
+
+
+def _now() -> datetime:
+    """The present, cut to the milliseconds MongoDB keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _transient(error: PyMongoError) -> bool:
+    return error.has_error_label("TransientTransactionError") or isinstance(error, ConnectionFailure)

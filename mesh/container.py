@@ -1,0 +1,207 @@
+"""`MeshContainer`: nameko's service container, hosted on asyncio.
+
+nameko gives the programming model: service class, entrypoints, dependency providers, worker lifecycle. Its
+own container runs workers as eventlet greenlets; here they are threads of the host's pool, so MongoEngine and
+domain code may block while `grpc.aio` and nats-py share one loop (ADR-0001).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from nameko.containers import ServiceContainer, WorkerContext
+from pymongo.database import Database
+
+from mesh import log as logs
+from mesh.call import Call, Done
+from mesh.commit import Committer, Outcome
+from mesh.errors import MeshError, classify
+from mesh.events import event_subject, events_stream, source_of
+from mesh.indexes import ensure_indexes
+from mesh.log import Log
+from mesh.members import Members
+from mesh.relay import Relay
+from mesh.runs import Runs
+from mesh.store import StagedInRun
+from mesh.unit import EVENTS_LOG, Address, Raw, Run
+from mesh.work import Emit, Work
+
+if TYPE_CHECKING:
+    from mesh.host import Host
+    from mesh.subscribe import Flow
+
+_logger = logging.getLogger(__name__)
+
+
+class MeshContainer(ServiceContainer):  # type: ignore[misc]
+    """One service in one process: its extensions, its commits, its logs."""
+
+    def __init__(self, service_cls: type[Any], host: Host) -> None:
+        super().__init__(service_cls, config={})
+        self.host = host
+        self.settings = host.settings
+        self.locality: str = host.settings.locality
+        self.source = source_of(self.locality, self.service_name)
+        self.database: Database[Raw] = host.mongo[database_name(self.locality, self.service_name)]
+        self.logs: dict[str, Log] = {}
+        self.relays: dict[str, Relay] = {}
+        self.members = Members(self.database, ttl_s=host.settings.runtime.member_ttl_s, instance=host.instance)
+        runtime = host.settings.runtime
+        self.committer = Committer(
+            self.database,
+            logs=self.logs,
+            batch_units=runtime.batch_units,
+            batch_bytes=runtime.batch_bytes,
+            queue_limit=runtime.queue_limit,
+            on_logged=self._on_logged,
+            service=self.service_name,
+        )
+        self.flows: list[Flow] = []
+        """Subscriptions that are being read."""
+        self.in_flight = 0
+        """Calls being answered."""
+        self.runs = Runs(self)
+
+    # --- lifecycle ---------------------------------------------------------------------------------------
+
+    async def start_async(self) -> None:
+        """Prepares the database, declares the log, sets up all extensions, then starts them."""
+        await self.in_thread(self._prepare)
+        await asyncio.gather(self.host.bus_ready(), self.members.start())
+        if any(isinstance(dependency, Emit) for dependency in self.dependencies):
+            await self.open_log(self._events_log())
+        for extension in self._in_order():
+            await _maybe_await(extension.setup())
+        for extension in self._in_order():
+            await _maybe_await(extension.start())
+        self.started = True
+
+    async def stop_async(self) -> None:
+        """Stops in the order that loses nothing.
+
+        First every entrypoint is asked to stop: no new worker starts, and those running finish. What they staged
+        is committed before the committing thread ends; then relays publish what is logged, as far as the broker
+        answers. Dependency providers stop last, since workers may have used them until then.
+        """
+        await asyncio.gather(*(_maybe_await(entrypoint.stop()) for entrypoint in self.entrypoints))
+        await self.runs.drain()
+        await self.in_thread(self.committer.stop)
+        await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
+        for dependency in self.dependencies | self.subextensions:
+            await _maybe_await(dependency.stop())
+        await self.members.stop()
+        self.started = False
+
+    def _in_order(self) -> list[Any]:
+        """Dependency providers before entrypoints: nothing runs before what it needs."""
+        return [*self.subextensions, *self.dependencies, *self.entrypoints]
+
+    def _prepare(self) -> None:
+        ensure_indexes(self.database, self.service_cls, timedelta(days=self.settings.runtime.request_keep_days))
+        self.committer.start()
+
+    def _events_log(self) -> Log:
+        subjects = getattr(self.service_cls, "subjects", None) or (f"events.{self.locality}.{self.service_name}.>",)
+        return Log(
+            name=EVENTS_LOG,
+            stream=events_stream(self.locality, self.service_name),
+            subjects=tuple(subjects),
+            void_subject=event_subject(subjects[0].split(".")[1], self.service_name, "_void", 0),
+        )
+
+    async def open_log(self, log: Log) -> Relay:
+        """Opens a log once: indexes, stream, relay. Returns its relay."""
+        if log.name not in self.relays:
+            self.logs[log.name] = log
+            await self.in_thread(logs.prepare, self.database, log)
+            relay = Relay(self, log)
+            self.relays[log.name] = relay
+            await relay.start()
+        return self.relays[log.name]
+
+    # --- handler runs ------------------------------------------------------------------------------------
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Runs blocking code on the host's pool, in the present context."""
+        context = contextvars.copy_context()
+        return await self.host.loop.run_in_executor(self.host.pool, lambda: context.run(function, *args))
+
+    def execute(self, call: Call, work: Work) -> Any:
+        """Runs one handler to its end through nameko's worker lifecycle. Blocking; raises what the handler raises."""
+        worker = WorkerContext(self, self.service_cls(), call.entrypoint, call.args, {}, data={"work": work})
+        self._inject_dependencies(worker)
+        self._worker_setup(worker)
+        try:
+            result = getattr(worker.service, call.entrypoint.method_name)(*call.args)
+        except Exception:
+            self._worker_result(worker, None, sys.exc_info())
+            raise
+        else:
+            self._worker_result(worker, result, None)
+            return result
+        finally:
+            self._worker_teardown(worker)
+
+    def begin(self, beneath: dict[Address, Raw | None], call: Call) -> Work:
+        return Work.begin(
+            self.database,
+            source=self.source,
+            time=self.host.time,
+            beneath=beneath,
+            caller=call.caller,
+            cause=call.cause,
+        )
+
+    def run_sealed(self, call: Call, beneath: dict[Address, Raw | None]) -> Done:
+        """Runs one handler and seals its unit. Blocking; raises a `MeshError`, or `StagedInRun`."""
+        work = self.begin(beneath, call)
+        try:
+            result = call.context.run(self.execute, call, work)
+            committed = work.seal()
+        except (MeshError, StagedInRun):
+            raise
+        except Exception as error:
+            known = classify(error)
+            if not known.transient:
+                _logger.exception("%s.%s failed", self.service_name, call.entrypoint.method_name)
+            raise known from error
+        return Done(result, work.unit, committed)
+
+    async def commit(self, run: Run) -> Outcome:
+        """Commits a run with whatever else is waiting; returns when it is durable, or known not to be."""
+        future: asyncio.Future[Outcome] = self.host.loop.create_future()
+        self.committer.submit(run, lambda outcome: self.host.post(_resolve, future, outcome))
+        return await future
+
+    async def perform(self, calls: Sequence[Call]) -> list[Any]:
+        """Runs calls and commits them; see `mesh.runs.Runs.perform`."""
+        return await self.runs.perform(calls)
+
+    # --- logs --------------------------------------------------------------------------------------------
+
+    def _on_logged(self, log: str, entries: list[Raw]) -> None:
+        """Called on the committing thread: wakes the relay with what it may publish."""
+        relay = self.relays.get(log)
+        if relay is not None:
+            self.host.post(relay.offer, entries)
+
+
+def database_name(locality: str, service: str) -> str:
+    """Name of the database of a service in a locality."""
+    return f"{locality}_{service}".replace("-", "_")
+
+
+def _resolve(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+async def _maybe_await(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

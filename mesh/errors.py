@@ -1,0 +1,551 @@
+"""Every error Lienthong raises or answers with.
+
+MeshError
+├── InvalidArgument      INVALID_ARGUMENT     BadRequest: each field and rule
+├── NotFound             NOT_FOUND            ResourceInfo
+├── AlreadyExists        ALREADY_EXISTS       ResourceInfo
+├── FailedPrecondition   FAILED_PRECONDITION  PreconditionFailure: the allowed states
+├── Unauthenticated      UNAUTHENTICATED
+├── PermissionDenied     PERMISSION_DENIED    ErrorInfo names scope or agreement
+├── Unimplemented        UNIMPLEMENTED
+├── Internal             INTERNAL
+├── UndecodableEvent     DATA_LOSS
+├── TransientError                            retried for ever, counts as no failure of a handler
+│   ├── Aborted            ABORTED
+│   ├── ResourceExhausted  RESOURCE_EXHAUSTED  RetryInfo
+│   ├── Unavailable        UNAVAILABLE         RetryInfo, if known
+│   └── DeadlineExceeded   DEADLINE_EXCEEDED
+└── StartUpError                              the process does not start
+    ├── ConfigurationError
+    └── ContractError
+
+Every status also carries an `ErrorInfo` with a reason and the domain `lienthong`. No text contains a value
+of a field: texts reach logs and spans, and a value may be personal.
+"""
+
+# Names are those of the gRPC codes, which carry no suffix.
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import errno
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Self, cast
+
+import grpc
+import nats.errors
+import nats.js.errors
+import pymongo.errors
+from google.protobuf.any_pb2 import Any as PackedDetail
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+
+DOMAIN: Final = "lienthong"
+STATUS_METADATA_KEY: Final = "grpc-status-details-bin"
+
+# A gRPC peer refuses trailers beyond 8 KiB, and a refused trailer hides the error. The text travels twice
+# (percent-encoded, where one Vietnamese letter takes nine bytes, and in the status), so both are bounded.
+MAX_MESSAGE_CHARS: Final = 400
+MAX_DETAIL_BYTES: Final = 3000
+_VIOLATIONS_IN_MESSAGE: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field that breaks one rule of its contract."""
+
+    field: str
+    """Path from the request, as `readings[3].observed_at`."""
+    rule: str
+    """Name of the rule in `lienthong.mesh.v1.FieldRules`, as `max_len`."""
+    description: str
+    """What is expected. Never what was sent."""
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.description}"
+
+
+@dataclass(slots=True)
+class _Details:
+    """`google.rpc` details of a status, unpacked."""
+
+    info: error_details_pb2.ErrorInfo = field(default_factory=error_details_pb2.ErrorInfo)
+    bad_request: error_details_pb2.BadRequest = field(default_factory=error_details_pb2.BadRequest)
+    resource: error_details_pb2.ResourceInfo = field(default_factory=error_details_pb2.ResourceInfo)
+    retry: error_details_pb2.RetryInfo | None = None
+
+    @classmethod
+    def unpack(cls, packed: Iterable[PackedDetail]) -> _Details:
+        details = cls()
+        for detail in packed:
+            if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+                detail.Unpack(details.info)
+            elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+                detail.Unpack(details.bad_request)
+            elif detail.Is(error_details_pb2.ResourceInfo.DESCRIPTOR):
+                detail.Unpack(details.resource)
+            elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+                details.retry = error_details_pb2.RetryInfo()
+                detail.Unpack(details.retry)
+        return details
+
+    def retry_after_s(self) -> float | None:
+        return None if self.retry is None else self.retry.retry_delay.ToTimedelta().total_seconds()
+
+
+class MeshError(Exception):
+    """Root of the tree; raise one of its subclasses."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    reason: ClassVar[str] = "INTERNAL"
+    transient: ClassVar[bool] = False
+    """Whether trying again later may help although nobody changed anything."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def to_status(self) -> status_pb2.Status:
+        """Status to answer with."""
+        status = status_pb2.Status(code=self._number(), message=self._wire_message())
+        for detail in self._details():
+            status.details.add().Pack(detail)
+        return status
+
+    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+        """Trailers that carry `to_status()`; `grpc.aio` has no `abort_with_status`."""
+        return ((STATUS_METADATA_KEY, self.to_status().SerializeToString()),)
+
+    def metadata(self) -> Mapping[str, str]:
+        """What the `ErrorInfo` says beside the reason."""
+        return {}
+
+    @classmethod
+    def _from_wire(cls, message: str, details: _Details) -> Self:
+        return cls(message)
+
+    @classmethod
+    def _number(cls) -> int:
+        return int(cls.code.value[0])
+
+    def _wire_message(self) -> str:
+        if len(self.message) <= MAX_MESSAGE_CHARS:
+            return self.message
+        return self.message[: MAX_MESSAGE_CHARS - 1] + "…"
+
+    def _details(self) -> Sequence[Message]:
+        return (self._error_info(),)
+
+    def _error_info(self) -> Message:
+        info: Message = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=dict(self.metadata()))
+        return info
+
+
+class InvalidArgument(MeshError):
+    """The request breaks its contract; nothing was written."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, violations: Iterable[Violation], message: str = "") -> None:
+        self.violations = tuple(violations)
+        super().__init__(message or self._describe(self.violations))
+
+    @classmethod
+    def field(cls, path: str, description: str, *, rule: str = "invalid") -> Self:
+        """Refuses one field."""
+        return cls([Violation(path, rule, description)])
+
+    @staticmethod
+    def _describe(violations: Sequence[Violation]) -> str:
+        shown = "; ".join(str(violation) for violation in violations[:_VIOLATIONS_IN_MESSAGE])
+        rest = len(violations) - _VIOLATIONS_IN_MESSAGE
+        return f"{shown}; and {rest} more" if rest > 0 else shown
+
+    def _details(self) -> Sequence[Message]:
+        bad_request = error_details_pb2.BadRequest()
+        room = MAX_DETAIL_BYTES
+        for violation in self.violations:
+            row = error_details_pb2.BadRequest.FieldViolation(
+                field=violation.field, description=violation.description, reason=violation.rule.upper()
+            )
+            room -= row.ByteSize()
+            if room < 0:
+                break
+            bad_request.field_violations.append(row)
+        return (bad_request, self._error_info())
+
+    @classmethod
+    def _from_wire(cls, message: str, details: _Details) -> Self:
+        rows = details.bad_request.field_violations
+        return cls([Violation(row.field, row.reason.lower(), row.description) for row in rows], message)
+
+
+class _ResourceError(MeshError):
+    """An error about one resource."""
+
+    says: ClassVar[str]
+
+    def __init__(self, resource_type: str, resource_id: str, message: str = "") -> None:
+        self.resource_type = resource_type
+        self.resource_id = resource_id
+        super().__init__(message or f"{resource_type} {resource_id[:64]!r} {self.says}")
+
+    def _details(self) -> Sequence[Message]:
+        resource = error_details_pb2.ResourceInfo(
+            resource_type=self.resource_type, resource_name=self.resource_id[:256], description=self.says
+        )
+        return (resource, self._error_info())
+
+    @classmethod
+    def _from_wire(cls, message: str, details: _Details) -> Self:
+        return cls(details.resource.resource_type, details.resource.resource_name, message)
+
+
+class NotFound(_ResourceError):
+    """There is no such resource. `resource_id` is shown: it must be an opaque id."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "NOT_FOUND"
+    says = "does not exist"
+
+
+class AlreadyExists(_ResourceError):
+    """The resource, or the `request_id` with other content, is already there."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "ALREADY_EXISTS"
+    says = "already exists with other content"
+
+
+class FailedPrecondition(MeshError):
+    """The resource is in a state that forbids this."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "FAILED_PRECONDITION"
+
+    def __init__(self, message: str, allowed: Iterable[str] = ()) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(message)
+
+    def metadata(self) -> Mapping[str, str]:
+        """The allowed states."""
+        return {"allowed": ",".join(self.allowed)} if self.allowed else {}
+
+    def _details(self) -> Sequence[Message]:
+        described = self._wire_message()
+        if self.allowed:
+            described = f"allowed: {', '.join(self.allowed)}"
+        failure = error_details_pb2.PreconditionFailure()
+        failure.violations.add(type="STATE", description=described)
+        return (failure, self._error_info())
+
+    @classmethod
+    def _from_wire(cls, message: str, details: _Details) -> Self:
+        return cls(message, tuple(filter(None, details.info.metadata["allowed"].split(","))))
+
+
+class Unauthenticated(MeshError):
+    """No token, or one that proves nothing here."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(MeshError):
+    """The caller is known and may not. Names the scope or the agreement that is missing."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, message: str, *, scope: str = "", agreement: str = "") -> None:
+        self.scope = scope
+        self.agreement = agreement
+        super().__init__(message)
+
+    def metadata(self) -> Mapping[str, str]:
+        """What is missing."""
+        named = {"scope": self.scope, "agreement": self.agreement}
+        return {name: value for name, value in named.items() if value}
+
+    @classmethod
+    def _from_wire(cls, message: str, details: _Details) -> Self:
+        named = details.info.metadata
+        return cls(message, scope=named["scope"], agreement=named["agreement"])
+
+
+class Unimplemented(MeshError):
+    """The peer has no such method."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    reason = "UNIMPLEMENTED"
+
+
+class Internal(MeshError):
+    """A defect. The message names the class of the original exception, which is `__cause__`."""
+
+
+class UndecodableEvent(MeshError):
+    """A message on the bus that is no event of a known contract."""
+
+    code = grpc.StatusCode.DATA_LOSS
+    reason = "UNDECODABLE_EVENT"
+
+
+class TransientError(MeshError):
+    """Trying again later may help. Carries how long to wait, if the refusing side said so."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "UNAVAILABLE"
+    transient = True
+
+    def __init__(self, message: str = "", retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+    def _details(self) -> Sequence[Message]:
+        if self.retry_after_s is None:
+            return (self._error_info(),)
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(self.retry_after_s * 1e9))
+        return (retry, self._error_info())
+
+    @classmethod
+    def _from_wire(cls, message: str, details: _Details) -> Self:
+        return cls(message, details.retry_after_s())
+
+
+class Aborted(TransientError):
+    """Lost against a concurrent change, or the revision given is stale."""
+
+    code = grpc.StatusCode.ABORTED
+    reason = "ABORTED"
+
+
+class ResourceExhausted(TransientError):
+    """Too much, too fast."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "RESOURCE_EXHAUSTED"
+
+
+class Unavailable(TransientError):
+    """Broker, database or peer is away."""
+
+
+class DeadlineExceeded(TransientError):
+    """Not done in time; whether it took effect is not known."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
+class StartUpError(MeshError):
+    """The process does not start before somebody changes something."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "START_UP"
+
+
+class ConfigurationError(StartUpError):
+    """A setting is unknown, missing or invalid; the message names it."""
+
+    reason = "CONFIGURATION"
+
+
+class ContractError(StartUpError):
+    """A contract in `protos/` or a service that should fulfil it is wrong; the message names it."""
+
+    reason = "CONTRACT"
+
+
+_CLASSES: Final[tuple[type[MeshError], ...]] = (
+    InvalidArgument,
+    NotFound,
+    AlreadyExists,
+    FailedPrecondition,
+    Unauthenticated,
+    PermissionDenied,
+    Unimplemented,
+    Internal,
+    UndecodableEvent,
+    Aborted,
+    ResourceExhausted,
+    Unavailable,
+    DeadlineExceeded,
+)
+_BY_CODE: Final[Mapping[int, type[MeshError]]] = {
+    **{cls._number(): cls for cls in _CLASSES},
+    # A server that stops cancels what it still runs: for the caller that is a peer gone away.
+    1: Unavailable,
+    # OUT_OF_RANGE is a state of the data, as FAILED_PRECONDITION is.
+    11: FailedPrecondition,
+}
+
+
+def from_status(status: status_pb2.Status) -> MeshError:
+    """The error a status stands for. Codes without a class of their own become `Internal`."""
+    cls = _BY_CODE.get(status.code, Internal)
+    return cls._from_wire(status.message, _Details.unpack(status.details))
+
+
+def from_rpc_error(error: grpc.RpcError) -> MeshError:
+    """The error a failed call stands for, with its details if the server sent any."""
+    call = cast("grpc.Call", error)
+    for key, value in call.trailing_metadata() or ():
+        if key == STATUS_METADATA_KEY:
+            try:
+                return from_status(status_pb2.Status.FromString(cast(bytes, value)))
+            except DecodeError:
+                break
+    number = int(call.code().value[0])
+    return from_status(status_pb2.Status(code=number, message=call.details() or ""))
+
+
+_Classes = tuple[type[BaseException], ...]
+
+# The order matters: nats' timeouts are `TimeoutError`s, a `TimeoutError` and a `ConnectionError` are `OSError`s.
+_FOREIGN: Final[tuple[tuple[_Classes, type[TransientError]], ...]] = (
+    ((asyncio.CancelledError, concurrent.futures.CancelledError), Unavailable),
+    (
+        (
+            pymongo.errors.ExecutionTimeout,
+            pymongo.errors.WTimeoutError,
+            nats.errors.TimeoutError,
+            TimeoutError,
+        ),
+        DeadlineExceeded,
+    ),
+    ((pymongo.errors.ConnectionFailure,), Unavailable),
+    ((nats.errors.SlowConsumerError, nats.js.errors.TooManyStalledMsgsError), ResourceExhausted),
+    (
+        (
+            nats.errors.ConnectionClosedError,
+            nats.errors.ConnectionDrainingError,
+            nats.errors.ConnectionReconnectingError,
+            nats.errors.DrainTimeoutError,
+            nats.errors.NoRespondersError,
+            nats.errors.NoServersError,
+            nats.errors.OutboundBufferLimitError,
+            nats.errors.StaleConnectionError,
+            nats.errors.UnexpectedEOF,
+            nats.js.errors.NoStreamResponseError,
+            nats.js.errors.ServiceUnavailableError,
+            ConnectionError,
+            socket.gaierror,
+        ),
+        Unavailable,
+    ),
+)
+
+# https://github.com/mongodb/mongo/blob/r6.0.0/src/mongo/base/error_codes.yml
+_MONGODB_CODES: Final[Mapping[int, type[TransientError]]] = {
+    6: Unavailable,  # HostUnreachable
+    7: Unavailable,  # HostNotFound
+    24: Aborted,  # LockTimeout
+    50: DeadlineExceeded,  # MaxTimeMSExpired
+    64: DeadlineExceeded,  # WriteConcernFailed
+    89: Unavailable,  # NetworkTimeout
+    91: Unavailable,  # ShutdownInProgress
+    112: Aborted,  # WriteConflict
+    189: Unavailable,  # PrimarySteppedDown
+    202: DeadlineExceeded,  # NetworkInterfaceExceededTimeLimit
+    225: Aborted,  # TransactionTooOld
+    246: Aborted,  # SnapshotUnavailable
+    251: Aborted,  # NoSuchTransaction
+    262: DeadlineExceeded,  # ExceededTimeLimit
+    9001: Unavailable,  # SocketException
+    10107: Unavailable,  # NotWritablePrimary
+    11600: Unavailable,  # InterruptedAtShutdown
+    11602: Unavailable,  # InterruptedDueToReplStateChange
+    13435: Unavailable,  # NotPrimaryNoSecondaryOk
+    13436: Unavailable,  # NotPrimaryOrSecondary
+    14031: ResourceExhausted,  # OutOfDiskSpace
+}
+_MONGODB_LABELS: Final[Mapping[str, type[TransientError]]] = {
+    "TransientTransactionError": Aborted,
+    "UnknownTransactionCommitResult": Unavailable,
+    "RetryableWriteError": Unavailable,
+}
+# https://github.com/nats-io/nats-server/blob/main/server/errors.json
+_JETSTREAM_WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
+_JETSTREAM_HTTP_CODES: Final[Mapping[int, type[TransientError]]] = {
+    408: DeadlineExceeded,
+    429: ResourceExhausted,
+    503: Unavailable,
+}
+_ERRNO: Final[Mapping[int, type[TransientError]]] = {
+    errno.ENOSPC: ResourceExhausted,
+    errno.EDQUOT: ResourceExhausted,
+    errno.EMFILE: ResourceExhausted,
+    errno.ENFILE: ResourceExhausted,
+    errno.EHOSTUNREACH: Unavailable,
+    errno.ENETUNREACH: Unavailable,
+    errno.EHOSTDOWN: Unavailable,
+}
+
+
+def classify(exc: BaseException) -> MeshError:
+    """The mesh's own error for anything a handler or a driver raised.
+
+    Texts of foreign exceptions are left out, they may quote a document. An exception raised `from` a transient
+    one is transient too: service code may wrap what a driver said.
+    """
+    if isinstance(exc, MeshError):
+        return exc
+    if isinstance(exc, grpc.RpcError) and hasattr(exc, "trailing_metadata"):
+        error = from_rpc_error(exc)
+    else:
+        cls = _transient_class(exc)
+        error = cls(type(exc).__name__) if cls else _of_cause(exc)
+    error.__cause__ = exc
+    return error
+
+
+def _of_cause(exc: BaseException) -> MeshError:
+    if exc.__cause__ is not None:
+        cause = classify(exc.__cause__)
+        if cause.transient:
+            return type(cause)(type(exc).__name__)
+    return Internal(type(exc).__name__)
+
+
+def _transient_class(exc: BaseException) -> type[TransientError] | None:
+    for classes, error in _FOREIGN:
+        if isinstance(exc, classes):
+            return error
+    if isinstance(exc, pymongo.errors.PyMongoError):
+        return _of_mongodb(exc)
+    if isinstance(exc, nats.js.errors.APIError):
+        return _of_jetstream(exc)
+    if isinstance(exc, OSError) and exc.errno is not None:
+        return _ERRNO.get(exc.errno)
+    return None
+
+
+def _of_mongodb(exc: pymongo.errors.PyMongoError) -> type[TransientError] | None:
+    for code in _mongodb_codes(exc):
+        if code in _MONGODB_CODES:
+            return _MONGODB_CODES[code]
+    for label, error in _MONGODB_LABELS.items():
+        if exc.has_error_label(label):
+            return error
+    return DeadlineExceeded if exc.timeout else None
+
+
+def _mongodb_codes(exc: pymongo.errors.PyMongoError) -> Iterable[int]:
+    if isinstance(exc, pymongo.errors.OperationFailure):
+        details = exc.details or {}
+        rows = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+        for code in (exc.code, *(row.get("code") for row in rows)):
+            if code is not None:
+                yield code
+
+
+def _of_jetstream(exc: nats.js.errors.APIError) -> type[TransientError] | None:
+    if exc.err_code in _JETSTREAM_WRONG_LAST_SEQUENCE:
+        return Aborted
+    return _JETSTREAM_HTTP_CODES.get(exc.code or 0)

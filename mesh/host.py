@@ -1,0 +1,195 @@
+"""`Host`: one process. One asyncio loop, one pool of worker threads, one gRPC server, any number of services."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+import nats
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from pymongo import MongoClient
+
+from mesh import node, telemetry
+from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh.clock import SystemTime, Time
+from mesh.config import Settings
+from mesh.container import MeshContainer
+from mesh.errors import ConfigurationError, Unavailable
+from mesh.neighbours import Neighbours
+from mesh.rpc import Door, handlers
+from mesh.unit import Raw
+
+_logger = logging.getLogger(__name__)
+
+_SERVER_SELECTION_MS = 2000
+_SOCKET_TIMEOUT_MS = 20_000
+
+
+class Host:
+    """Hosts the services of one locality that share a process."""
+
+    def __init__(self, settings: Settings, services: Sequence[type[Any]], *, time: Time | None = None) -> None:
+        self.settings = settings
+        self.time = time or SystemTime()
+        self.instance = f"{settings.instance}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.containers: dict[str, MeshContainer] = {}
+        self.port = 0
+        """Port the gRPC server listens on, once started."""
+        self.loop: asyncio.AbstractEventLoop
+        self.nats: Client
+        self.jetstream: JetStreamContext
+        self._services = services
+        self._tokens: dict[tuple[str, str], TokenSource] = {}
+        self._server: grpc.aio.Server | None = None
+        self._health: Any = None
+        self._connected = asyncio.Event()
+
+    async def start(self) -> None:
+        """Connects, starts every service, then answers calls; health says SERVING only at the end."""
+        self.loop = asyncio.get_running_loop()
+        self.pool = concurrent.futures.ThreadPoolExecutor(self.settings.runtime.workers, thread_name_prefix="worker")
+        self.mongo: MongoClient[Raw] = MongoClient(
+            self.settings.mongodb_uri,
+            readConcernLevel="majority",
+            w="majority",
+            journal=True,
+            tz_aware=True,
+            serverSelectionTimeoutMS=_SERVER_SELECTION_MS,
+            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+            connect=False,
+        )
+        self.telemetry = telemetry.setup(self.settings, [service.name for service in self._services])
+        self.neighbours = Neighbours(self)
+        self.containers = {service.name: MeshContainer(service, self) for service in self._services}
+        self._server = self._make_server()
+        connecting = asyncio.create_task(self._connect())
+        await self.bus_ready()
+        await asyncio.gather(*(container.start_async() for container in self.containers.values()))
+        await connecting
+        await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Drains: says NOT_SERVING, answers the calls under way, stops the services, then closes connections."""
+        drain_s = self.settings.runtime.drain_timeout_s
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        if self._server is not None:
+            await self._server.stop(grace=drain_s / 2)
+        await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
+        await self.neighbours.close()
+        with contextlib.suppress(Exception):
+            await self.nats.close()
+        self.telemetry.shutdown()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.mongo.close()
+
+    def post(self, function: Callable[..., Any], *args: Any) -> None:
+        """Runs a function on the loop, from any thread; after the loop has ended, nothing."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(function, *args)
+
+    async def bus_ready(self) -> None:
+        await self._connected.wait()
+
+    def own_token(self, *scopes: str, audience: str) -> TokenSource:
+        """Tokens this locality signs for its own calls. Raises `ConfigurationError` without a private key."""
+        wanted = (" ".join(scopes), audience)
+        if wanted not in self._tokens:
+            file = self.settings.auth.private_key_file
+            if file is None:
+                raise ConfigurationError("LIENTHONG_AUTH__PRIVATE_KEY_FILE is needed to call other processes")
+            self._tokens[wanted] = TokenSource(
+                load_private_key(file),
+                issuer=self.settings.locality,
+                subject="mesh",
+                scopes=scopes,
+                audience=audience,
+            )
+        return self._tokens[wanted]
+
+    async def _connect(self) -> None:
+        """Connects to the node's NATS server, waiting for it as long as it takes."""
+        password = self.settings.nats_password
+        wait = 0.1
+        while True:
+            try:
+                self.nats = await nats.connect(
+                    self.settings.nats_url,
+                    user=self.settings.nats_user,
+                    password=password.get_secret_value() if password else None,
+                    name=self.instance,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.25,
+                    ping_interval=10,
+                    max_outstanding_pings=2,
+                    pending_size=32 << 20,
+                    error_cb=_log_error,
+                    reconnected_cb=self._reconnected,
+                )
+                break
+            except (TimeoutError, OSError, nats.errors.Error) as error:
+                _logger.warning("waiting for NATS: %s", type(error).__name__)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, 2.0)
+        self.jetstream = self.nats.jetstream(timeout=5)
+        self._connected.set()
+
+    async def _reconnected(self) -> None:
+        """Pull requests die with the connection: every cursor opens anew behind its mark."""
+        for container in self.containers.values():
+            for flow in container.flows:
+                for reader in flow.readers:
+                    reader.lose("reconnected")
+
+    def _make_server(self) -> grpc.aio.Server:
+        size = self.settings.grpc_max_message_bytes
+        server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", size),
+                ("grpc.so_reuseport", 0),
+                ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ]
+        )
+        door = Door(
+            Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
+            self.settings.default_deadline_s,
+        )
+        names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        for container in self.containers.values():
+            handler = handlers(container, door)
+            if handler is not None:
+                server.add_generic_rpc_handlers((handler,))
+                names.append(handler.service_name())  # type: ignore[attr-defined]
+        names.append(node.register(server, self, door))
+        self._health = health_aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection(names, server)
+        address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
+        try:
+            self.port = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise Unavailable(f"cannot listen on {address}: is the port taken?") from error
+        return server
+
+    async def _set_health(self, status: Any) -> None:
+        if self._health is not None:
+            await self._health.set("", status)
+            for container in self.containers:
+                await self._health.set(container, status)
+
+
+async def _log_error(error: Exception) -> None:
+    _logger.warning("NATS: %s", type(error).__name__)

@@ -1,0 +1,84 @@
+"""Who of several processes of one service does what only one needs to do.
+
+Each process keeps a document alive; work is assigned by rendezvous hashing over the living. This only avoids
+waste: that nothing is applied twice is decided by compare-and-set in the commits, so two processes that both
+believe they hold a line are safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from zlib import crc32
+
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from mesh.unit import Raw
+
+_logger = logging.getLogger(__name__)
+
+
+class Members:
+    """The living processes of a service."""
+
+    def __init__(self, database: Database[Raw], *, ttl_s: float, instance: str) -> None:
+        # A lost heartbeat costs one round of it: no need to wait for the journal.
+        self._collection = database["members"].with_options(write_concern=WriteConcern(w=1))
+        self._ttl_s = ttl_s
+        self._instance = instance
+        self._living: tuple[str, ...] = ()
+        self._task: asyncio.Task[None] | None = None
+        self._watchers: list[Callable[[], None]] = []
+
+    def holds(self, duty: str) -> bool:
+        """Says whether a duty, such as a line's partition, falls to this process."""
+        if not self._living:
+            return False
+        return max(self._living, key=lambda member: crc32(f"{member}|{duty}".encode())) == self._instance
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Calls back whenever the living change."""
+        self._watchers.append(changed)
+
+    async def start(self) -> None:
+        await self._beat()
+        self._task = asyncio.create_task(self._keep_alive())
+
+    async def stop(self) -> None:
+        """Leaves at once, so that others take over without waiting for the heartbeat to age."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        with contextlib.suppress(PyMongoError):
+            await asyncio.to_thread(self._collection.delete_one, {"_id": self._instance})
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self._ttl_s / 3)
+            try:
+                await self._beat()
+            except PyMongoError as error:
+                _logger.warning("a heartbeat failed: %s", type(error).__name__)
+
+    async def _beat(self) -> None:
+        living = await asyncio.to_thread(self._renew)
+        if living != self._living:
+            self._living = living
+            for changed in self._watchers:
+                changed()
+
+    def _renew(self) -> tuple[str, ...]:
+        # The server's clock decides, so the clocks of the processes need not agree.
+        self._collection.update_one(
+            {"_id": self._instance},
+            [{"$set": {"until": {"$add": ["$$NOW", int(self._ttl_s * 1000)]}}}],
+            upsert=True,
+        )
+        self._collection.delete_many({"$expr": {"$lt": ["$until", {"$subtract": ["$$NOW", 3_600_000]}]}})
+        living = self._collection.find({"$expr": {"$gt": ["$until", "$$NOW"]}}, {"_id": 1})
+        return tuple(sorted(member["_id"] for member in living))

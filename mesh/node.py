@@ -1,0 +1,268 @@
+"""`NodeService`: what the runtime of every service answers about itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from lienthong.mesh import v1 as pb
+from lienthong.mesh.v1 import node_service_pb2
+from pymongo import ASCENDING
+
+from mesh import letters
+from mesh import log as logs
+from mesh.commit import heads
+from mesh.errors import InvalidArgument, NotFound
+from mesh.neighbours import raise_here
+from mesh.rpc import Door, answer, snake_case, stream
+from mesh.unit import EVENTS_LOG, Raw
+from mesh.validation import check
+
+if TYPE_CHECKING:
+    from mesh.container import MeshContainer
+    from mesh.host import Host
+    from mesh.log import Log
+
+_CONTRACT = node_service_pb2.DESCRIPTOR.services_by_name["NodeService"]
+_PAGE = 500
+
+
+def register(server: grpc.aio.Server, host: Host, door: Door) -> str:
+    """Adds the service to the server; returns its full name."""
+    node = Node(host)
+    methods = {method.name: _handler(node, door, method) for method in _CONTRACT.methods}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_CONTRACT.full_name, methods),))
+    return str(_CONTRACT.full_name)
+
+
+def _handler(node: Node, door: Door, method: MethodDescriptor) -> Any:
+    behaviour = getattr(node, snake_case(method.name))
+    name = f"{_CONTRACT.full_name}/{method.name}"
+    deserialize = message_factory.GetMessageClass(method.input_type).FromString
+    serialize = message_factory.GetMessageClass(method.output_type).SerializeToString
+
+    async def unary(request: Message, context: Any) -> Message:
+        async def respond(metadata: Any) -> Message:
+            door.caller(method, metadata)
+            check(request)
+            return await asyncio.to_thread(behaviour, request)  # type: ignore[no-any-return]
+
+        return await answer(name, context, respond)
+
+    async def pages(request: Message, context: Any) -> AsyncIterator[Message]:
+        async def responses() -> AsyncIterator[Message]:
+            door.caller(method, dict(context.invocation_metadata() or ()))
+            check(request)
+            iterator = await asyncio.to_thread(behaviour, request)
+            while (page := await asyncio.to_thread(next, iterator, None)) is not None:
+                yield page
+
+        async for page in stream(name, context, responses()):
+            yield page
+
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(pages, deserialize, serialize)
+    return grpc.unary_unary_rpc_method_handler(unary, deserialize, serialize)
+
+
+class Node:
+    """Blocking answers, one method per RPC."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def list_services(self, request: pb.ListServicesRequest) -> pb.ListServicesResponse:
+        return pb.ListServicesResponse(locality=self._host.settings.locality, services=sorted(self._host.containers))
+
+    def get_status(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:
+        container = self._container(request.service)
+        return pb.GetStatusResponse(
+            logs=[_log_status(container, log) for log in list(container.logs.values())],
+            subscriptions=sorted(_subscriptions(container), key=lambda status: (status.subscription, status.stream)),
+        )
+
+    def get_heads(self, request: pb.GetHeadsRequest) -> pb.GetHeadsResponse:
+        container, log = self._log(request.service, request.log)
+        if request.known_position or request.known_sequences:
+            raise_here(container, log.name, request.known_position, dict(request.known_sequences))
+        position, sequences = heads(container.database, log)
+        lowest = logs.floor(container.database, log)
+        return pb.GetHeadsResponse(
+            position=position,
+            sequences=sequences,
+            floor_position=position + 1 if lowest is None else lowest,
+            floor_sequences=sequences if lowest is None else logs.floor_sequences(container.database, log),
+        )
+
+    def read_log(self, request: pb.ReadLogRequest) -> Iterator[pb.ReadLogResponse]:
+        container, log = self._log(request.service, request.log)
+        return _log_pages(container, log, request)
+
+    def read_effects(self, request: pb.ReadEffectsRequest) -> Iterator[pb.ReadEffectsResponse]:
+        return _effect_pages(self._container(request.service), request)
+
+    def list_marks(self, request: pb.ListMarksRequest) -> pb.ListMarksResponse:
+        container = self._container(request.service)
+        found = []
+        for flow in list(container.flows):
+            for reader in flow.readers:
+                found += [
+                    pb.Mark(
+                        subscription=flow.handling.subscription,
+                        stream=flow.source.stream,
+                        line=line.line,
+                        sequence=line.sequence,
+                        start=line.start,
+                        types=sorted(flow.handling.types),
+                    )
+                    for line in reader.lines
+                ]
+        return pb.ListMarksResponse(marks=sorted(found, key=lambda mark: (mark.subscription, mark.stream, mark.line)))
+
+    def list_dead_letters(self, request: pb.ListDeadLettersRequest) -> pb.ListDeadLettersResponse:
+        database = self._container(request.service).database
+        size = request.page_size or 100
+        query = {"_id": {"$gt": request.page_token}} if request.page_token else {}
+        found = list(database[letters.DEAD_LETTERS].find(query).sort("_id", ASCENDING).limit(size + 1))
+        return pb.ListDeadLettersResponse(
+            dead_letters=[_letter(letter) for letter in found[:size]],
+            next_page_token=found[size - 1]["_id"] if len(found) > size else "",
+        )
+
+    def retry_dead_letter(self, request: pb.RetryDeadLetterRequest) -> pb.RetryDeadLetterResponse:
+        return pb.RetryDeadLetterResponse(dead_letter=self._ask(request.service, request.id, letters.RETRY))
+
+    def drop_dead_letter(self, request: pb.DropDeadLetterRequest) -> pb.DropDeadLetterResponse:
+        return pb.DropDeadLetterResponse(dead_letter=self._ask(request.service, request.id, letters.DROP))
+
+    def _ask(self, service: str, id: str, state: str) -> pb.DeadLetter:
+        container = self._container(service)
+        letter = letters.ask(container.database, id, state)
+        for flow in list(container.flows):
+            for reader in flow.readers:
+                reader.wake_letters()
+        return _letter(letter)
+
+    def _container(self, service: str) -> MeshContainer:
+        container = self._host.containers.get(service)
+        if container is None:
+            raise NotFound("service", service)
+        return container
+
+    def _log(self, service: str, name: str) -> tuple[MeshContainer, Log]:
+        container = self._container(service)
+        log = container.logs.get(name or EVENTS_LOG)
+        if log is None:
+            raise NotFound("log", name or EVENTS_LOG)
+        return container, log
+
+
+def _log_status(container: MeshContainer, log: Log) -> pb.LogStatus:
+    committed, _ = heads(container.database, log)
+    published = min(container.relays[log.name].published, committed)
+    age = 0.0
+    if published < committed:
+        oldest = logs.read(container.database, log, after_position=published, limit=1)
+        age = (datetime.now(UTC) - oldest[0]["at"]).total_seconds() if oldest else 0.0
+    return pb.LogStatus(
+        log=log.name, stream=log.stream, committed=committed, published=published, oldest_unpublished_s=age
+    )
+
+
+def _subscriptions(container: MeshContainer) -> Iterator[pb.SubscriptionStatus]:
+    for flow in list(container.flows):
+        lines = [line for reader in flow.readers for line in reader.lines]
+        query = {"subscription": flow.handling.subscription, "stream": flow.source.stream}
+        collection = container.database[letters.DEAD_LETTERS]
+        waiting = collection.count_documents({**query, "state": letters.WAITING})
+        parked = sum(max(0, line.seen - line.sequence) for line in lines if line.parked)
+        yield pb.SubscriptionStatus(
+            subscription=flow.handling.subscription,
+            stream=flow.source.stream,
+            handled=sum(line.sequence - line.start for line in lines),
+            lag=sum(reader.backlog() for reader in flow.readers) + parked,
+            age_s=max((reader.age_s() for reader in flow.readers), default=0.0),
+            parked_lines=sum(line.parked for line in lines),
+            parked_events=waiting,
+            dead_letters=collection.count_documents(query) - waiting,
+        )
+
+
+def _log_pages(container: MeshContainer, log: Log, request: pb.ReadLogRequest) -> Iterator[pb.ReadLogResponse]:
+    if request.after_sequence and not request.line:
+        raise InvalidArgument.field("after_sequence", "needs `line`")
+    position, sequence, left = request.after_position, request.after_sequence, request.limit or None
+    while left is None or left > 0:
+        entries = logs.read(
+            container.database,
+            log,
+            after_position=position,
+            line=request.line or None,
+            after_sequence=sequence,
+            limit=min(_PAGE, left or _PAGE),
+        )
+        if not entries:
+            return
+        yield pb.ReadLogResponse(entries=[_entry(entry) for entry in entries])
+        position, sequence = entries[-1]["_id"], entries[-1]["sequence"]
+        left = None if left is None else left - len(entries)
+
+
+def _effect_pages(container: MeshContainer, request: pb.ReadEffectsRequest) -> Iterator[pb.ReadEffectsResponse]:
+    query: Raw = {}
+    if request.HasField("since"):
+        query = {"committed_at": {"$gte": request.since.ToDatetime(UTC)}}
+    page: list[pb.Effect] = []
+    for effect in container.database["effects"].find(query).sort("_id", ASCENDING):
+        page.append(_effect(effect))
+        if len(page) == _PAGE:
+            yield pb.ReadEffectsResponse(effects=page)
+            page = []
+    if page:
+        yield pb.ReadEffectsResponse(effects=page)
+
+
+def _entry(entry: Raw) -> pb.LogEntry:
+    return pb.LogEntry(
+        position=entry["_id"],
+        line=entry["line"],
+        sequence=entry["sequence"],
+        subject=entry["subject"],
+        headers=entry["headers"],
+        data=bytes(entry["data"]),
+        committed_at=entry["at"],
+    )
+
+
+def _effect(effect: Raw) -> pb.Effect:
+    return pb.Effect(
+        subscription=effect["subscription"],
+        line=effect["line"],
+        sequence=effect["sequence"],
+        causation_id=effect["causation_id"],
+        committed=effect["committed"],
+        caused_at=effect["caused_at"],
+        committed_at=effect["committed_at"],
+    )
+
+
+def _letter(letter: Raw) -> pb.DeadLetter:
+    return pb.DeadLetter(
+        id=letter["_id"],
+        subscription=letter["subscription"],
+        line=letter["line"],
+        sequence=letter["sequence"],
+        last_sequence=letter["last_sequence"],
+        key=letter["key"],
+        type=letter["type"],
+        error=letter["error"],
+        attempts=letter["attempts"],
+        state=pb.DeadLetterState.Value(f"DEAD_LETTER_STATE_{letter['state']}"),
+        at=letter["at"],
+    )

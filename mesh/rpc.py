@@ -1,0 +1,325 @@
+"""`@rpc`: a method of a service class answers the RPC of its name.
+
+The contract decides: a missing or an extra method stops start-up, scopes and input rules are those of the
+contract, and whoever brings no token with the scope is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from nameko.extensions import Entrypoint
+
+from mesh.annotations import method_scope
+from mesh.auth import Caller, Verifier, bearer_token
+from mesh.call import Call
+from mesh.errors import ContractError, MeshError, ResourceExhausted, Unavailable, classify
+from mesh.streams import HandlerStream, RequestIterator
+from mesh.telemetry import answered, server_span
+from mesh.validation import check
+
+if TYPE_CHECKING:
+    from mesh.container import MeshContainer
+
+_logger = logging.getLogger(__name__)
+
+_RUN_CAP = 16
+"""Messages of one stream whose units share a run."""
+_DEADLINE_SHARE = 0.9
+"""Part of the caller's time that commits may use: what is left carries the answer."""
+_MAX_BACKOFF_S = 0.5
+
+
+class Rpc(Entrypoint):  # type: ignore[misc]
+    """Answers the RPC of the decorated method's name.
+
+    Unary: ``method(request) -> response``, one unit of work. Streams: a generator of responses and/or an
+    iterator of requests; what is staged is committed before each response is sent. With ``each_message`` a
+    bidirectional stream calls ``method(request) -> response`` per message, each its own unit.
+    """
+
+    def __init__(self, each_message: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.each_message = each_message
+        self.answer_type: type[Message] = Message
+        self.request_type: type[Message] = Message
+
+
+rpc = Rpc.decorator
+
+
+class Door:
+    """Decides who comes in: token, scope, input rules. Deny by default."""
+
+    def __init__(self, verifier: Verifier, default_deadline_s: float) -> None:
+        self._verifier = verifier
+        self._default_deadline_s = default_deadline_s
+
+    def caller(self, method: MethodDescriptor, metadata: Mapping[str, Any]) -> Caller:
+        """Who calls. Raises `Unauthenticated`, or `PermissionDenied` naming the scope."""
+        caller = self._verifier.verify(bearer_token(metadata.get("authorization")))
+        caller.require(method_scope(method))
+        return caller
+
+    def deadline(self, context: Any) -> float:
+        remaining = context.time_remaining()
+        if remaining is None or remaining > 86400:
+            remaining = self._default_deadline_s
+        return time.monotonic() + float(remaining) * _DEADLINE_SHARE
+
+
+def contract_of(service_cls: type[Any]) -> ServiceDescriptor | None:
+    """The contract a service class fulfils: ``contract`` where it says so, else `lienthong.<name>.v1.<Name>Service`."""
+    name: str = service_cls.name
+    title = "".join(part.title() for part in name.split("_"))
+    full_name = getattr(service_cls, "contract", f"lienthong.{name}.v1.{title}Service")
+    try:
+        return descriptor_pool.Default().FindServiceByName(full_name)
+    except KeyError:
+        if hasattr(service_cls, "contract"):
+            raise ContractError(f"service {name}: there is no contract {full_name}") from None
+        return None
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def bind(container: MeshContainer) -> tuple[ServiceDescriptor, dict[MethodDescriptor, Rpc]] | None:
+    """Matches the methods of a service with its contract. Raises `ContractError` naming what is missing or extra."""
+    contract = contract_of(container.service_cls)
+    methods = {
+        entrypoint.method_name: entrypoint for entrypoint in container.entrypoints if isinstance(entrypoint, Rpc)
+    }
+    if contract is None:
+        if methods:
+            raise ContractError(f"service {container.service_name} has RPCs but no contract")
+        return None
+    wanted = {snake_case(method.name): method for method in contract.methods}
+    missing, extra = wanted.keys() - methods.keys(), methods.keys() - wanted.keys()
+    if missing or extra:
+        raise ContractError(
+            f"service {container.service_name} against {contract.full_name}: "
+            f"missing {sorted(missing) or 'nothing'}, extra {sorted(extra) or 'nothing'}"
+        )
+    for name, method in wanted.items():
+        if not method_scope(method):
+            raise ContractError(f"{method.full_name} declares no scope: nobody could call it")
+        methods[name].request_type = message_factory.GetMessageClass(method.input_type)
+        methods[name].answer_type = message_factory.GetMessageClass(method.output_type)
+    return contract, {method: methods[name] for name, method in wanted.items()}
+
+
+def handlers(container: MeshContainer, door: Door) -> grpc.GenericRpcHandler | None:
+    """gRPC handlers of a service; ``None`` when it has no contract."""
+    bound = bind(container)
+    if bound is None:
+        return None
+    contract, methods = bound
+    return grpc.method_handlers_generic_handler(
+        contract.full_name,
+        {method.name: _handler(Served(container, door, method, entrypoint)) for method, entrypoint in methods.items()},
+    )
+
+
+def _handler(served: Served) -> Any:
+    method, entrypoint = served.method, served.entrypoint
+    kinds = {
+        (False, False): (grpc.unary_unary_rpc_method_handler, served.unary),
+        (False, True): (grpc.unary_stream_rpc_method_handler, served.unary_stream),
+        (True, False): (grpc.stream_unary_rpc_method_handler, served.stream_unary),
+        (True, True): (
+            grpc.stream_stream_rpc_method_handler,
+            served.each_message if entrypoint.each_message else served.stream_stream,
+        ),
+    }
+    make, behaviour = kinds[method.client_streaming, method.server_streaming]
+    return make(
+        behaviour,
+        request_deserializer=entrypoint.request_type.FromString,
+        response_serializer=entrypoint.answer_type.SerializeToString,
+    )
+
+
+class Served:
+    """One RPC of one service, as the gRPC server calls it."""
+
+    def __init__(self, container: MeshContainer, door: Door, method: MethodDescriptor, entrypoint: Rpc) -> None:
+        self._container = container
+        self._door = door
+        self.method = method
+        self.entrypoint = entrypoint
+        self._name = f"{method.containing_service.full_name}/{method.name}"
+        self._limit = container.settings.runtime.queue_limit
+
+    async def unary(self, request: Message, context: Any) -> Message:
+        return await answer(self._name, context, lambda metadata: self._unary(request, context, metadata))
+
+    async def _unary(self, request: Message, context: Any, metadata: Mapping[str, Any]) -> Message:
+        caller = self._door.caller(self.method, metadata)
+        check(request)
+        deadline = self._door.deadline(context)
+        self._container.in_flight += 1
+        try:
+            if self._container.in_flight > self._limit:
+                raise ResourceExhausted("too many calls are waiting", retry_after_s=0.5)
+            [result] = await self._perform([self._call(request, caller, deadline)], deadline)
+        finally:
+            self._container.in_flight -= 1
+        return _raised(result)
+
+    async def _perform(self, calls: list[Call], deadline: float) -> list[Any]:
+        """Runs calls; while database or broker are away, tries again until the deadline."""
+        results = await self._container.perform(calls)
+        wait = 0.05
+        while time.monotonic() + wait < deadline:
+            away = [index for index, result in enumerate(results) if isinstance(result, Unavailable)]
+            if not away:
+                break
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _MAX_BACKOFF_S)
+            again = await self._container.perform([calls[index].again() for index in away])
+            for index, result in zip(away, again, strict=True):
+                results[index] = result
+        return results
+
+    async def each_message(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
+        """Runs each message as a unit of its own; those that have already arrived share a commit."""
+        async for response in stream(self._name, context, self._each_message(requests, context)):
+            yield response
+
+    async def _each_message(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
+        caller = self._door.caller(self.method, _metadata(context))
+        arrived: asyncio.Queue[Message | None] = asyncio.Queue(2 * _RUN_CAP)
+        reading = asyncio.create_task(_read_into(requests, arrived))
+        try:
+            ended = False
+            while not ended:
+                batch = [await arrived.get()]
+                while not arrived.empty() and len(batch) < _RUN_CAP:
+                    batch.append(arrived.get_nowait())
+                ended = batch[-1] is None
+                async for response in self._run_messages([item for item in batch if item is not None], caller):
+                    yield response
+        finally:
+            reading.cancel()
+
+    async def _run_messages(self, messages: list[Message], caller: Caller) -> AsyncIterator[Message]:
+        refused: MeshError | None = None
+        good = []
+        for message in messages:
+            try:
+                check(message)
+            except MeshError as error:
+                refused = error
+                break
+            good.append(message)
+        if good:
+            deadline = time.monotonic() + self._container.settings.default_deadline_s
+            calls = [self._call(message, caller, deadline) for message in good]
+            for result in await self._perform(calls, deadline):
+                yield _raised(result)
+        if refused is not None:
+            raise refused
+
+    async def unary_stream(self, request: Message, context: Any) -> AsyncIterator[Message]:
+        async for response in stream(self._name, context, self._stream(context, request)):
+            yield response
+
+    async def stream_stream(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
+        async for response in stream(self._name, context, self._stream(context, requests)):
+            yield response
+
+    async def stream_unary(self, requests: AsyncIterator[Message], context: Any) -> Message:
+        return await answer(self._name, context, lambda metadata: self._stream_unary(requests, context, metadata))
+
+    async def _stream_unary(
+        self, requests: AsyncIterator[Message], context: Any, metadata: Mapping[str, Any]
+    ) -> Message:
+        caller = self._door.caller(self.method, metadata)
+        argument = RequestIterator(requests, self._container.host.loop)
+        handler = HandlerStream(self._container, self._call(argument, caller, None), single=True)
+        async for response in handler.responses():
+            return response
+        raise ContractError(f"{self._name} returned nothing")
+
+    async def _stream(self, context: Any, request: Any) -> AsyncIterator[Message]:
+        caller = self._door.caller(self.method, _metadata(context))
+        if isinstance(request, Message):
+            check(request)
+        else:
+            request = RequestIterator(request, self._container.host.loop)
+        async for response in HandlerStream(self._container, self._call(request, caller, None)).responses():
+            yield response
+
+    def _call(self, argument: Any, caller: Caller, deadline: float | None) -> Call:
+        return Call(self.entrypoint, (argument,), caller, deadline=deadline, method=self._name)
+
+
+async def answer(name: str, context: Any, respond: Callable[[Mapping[str, Any]], Awaitable[Message]]) -> Message:
+    """Answers one call inside its span; an error becomes a gRPC status with details."""
+    metadata = _metadata(context)
+    with server_span(name, metadata) as span:
+        try:
+            return await respond(metadata)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            known = _known(name, error)
+            answered(span, known.code.name)
+    await refuse(context, known)
+    raise AssertionError("abort raises")
+
+
+async def stream(name: str, context: Any, responses: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    """Answers one stream inside its span; an error ends it with a gRPC status with details."""
+    with server_span(name, _metadata(context)) as span:
+        try:
+            async for response in responses:
+                yield response
+            return
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception as error:
+            known = _known(name, error)
+            answered(span, known.code.name)
+    await refuse(context, known)
+
+
+def _known(name: str, error: Exception) -> MeshError:
+    known = classify(error)
+    if known is not error and not known.transient:
+        _logger.error("%s failed", name, exc_info=error)
+    return known
+
+
+async def refuse(context: Any, error: MeshError) -> None:
+    await context.abort(error.code, error.message, error.trailing_metadata())
+
+
+def _metadata(context: Any) -> dict[str, Any]:
+    return dict(context.invocation_metadata() or ())
+
+
+def _raised(result: Any) -> Message:
+    if isinstance(result, MeshError):
+        raise result
+    message: Message = result
+    return message
+
+
+async def _read_into(requests: AsyncIterator[Message], arrived: asyncio.Queue[Message | None]) -> None:
+    try:
+        async for message in requests:
+            await arrived.put(message)
+    finally:
+        await arrived.put(None)

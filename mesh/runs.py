@@ -1,0 +1,140 @@
+"""Runs of calls: handlers one after another, committed together, run again when what they read has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mesh.call import Call, Done
+from mesh.commit import Failed, Stale
+from mesh.errors import Aborted, AlreadyExists, MeshError, classify
+from mesh.store import StagedInRun
+from mesh.unit import Address, Raw, Run, Unit
+
+if TYPE_CHECKING:
+    from mesh.container import MeshContainer
+
+_logger = logging.getLogger(__name__)
+
+_TRIES = 8
+"""How often a call whose views went stale is run again before the caller is told ABORTED."""
+_STALE = Stale(())
+
+
+class Runs:
+    """Runs the calls of one service."""
+
+    def __init__(self, container: MeshContainer) -> None:
+        self._container = container
+        self._stale: list[tuple[Call, asyncio.Future[Any]]] = []
+        self._rerunning: asyncio.Task[None] | None = None
+
+    async def perform(self, calls: Sequence[Call]) -> list[Any]:
+        """Runs calls one after another as one run and commits them together.
+
+        Returns, in order, what each answers: its response, or the `MeshError` it failed with. A call that fails
+        stages nothing and fails no other. Calls whose views went stale are gathered with those of other runs
+        and run again one behind the other, so many writers of one document need few commits.
+        """
+        answers = await self._once(list(calls), first=True)
+        stale = [index for index, answer in enumerate(answers) if answer is _STALE]
+        again = await asyncio.gather(*(self._until_fresh(calls[index]) for index in stale))
+        for index, answer in zip(stale, again, strict=True):
+            answers[index] = answer
+        return answers
+
+    async def drain(self) -> None:
+        """Returns when no call waits to be run again."""
+        if self._rerunning is not None:
+            await self._rerunning
+
+    async def _until_fresh(self, call: Call) -> Any:
+        for _ in range(_TRIES):
+            if call.deadline is not None and call.deadline < time.monotonic():
+                break
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            self._stale.append((call, future))
+            if self._rerunning is None or self._rerunning.done():
+                self._rerunning = asyncio.create_task(self._rerun())
+            answer = await future
+            if answer is not _STALE:
+                return answer
+        return Aborted("lost against concurrent changes; try again")
+
+    async def _rerun(self) -> None:
+        while self._stale:
+            batch, self._stale = self._stale, []
+            try:
+                answers = await self._once([call for call, _ in batch], first=False)
+            except Exception as error:
+                _logger.exception("a run could not be run again")
+                answers = [classify(error)] * len(batch)
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+
+    async def _once(self, calls: list[Call], *, first: bool) -> list[Any]:
+        """Runs and commits once; answers `_STALE` for calls to be run again."""
+        host = self._container.host
+        answers, done = await host.loop.run_in_executor(host.pool, self._run_all, calls, not first)
+        units = [item.unit for item in done.values() if item.unit.writes]
+        if not units:
+            return answers
+        deadlines = [call.deadline for call in calls if call.deadline is not None]
+        outcome = await self._container.commit(Run(units, min(deadlines, default=None)))
+        if isinstance(outcome, Failed | Stale):
+            failed = outcome.error if isinstance(outcome, Failed) else _STALE
+            return [failed if index in done else answer for index, answer in enumerate(answers)]
+        return answers
+
+    def _run_all(self, calls: list[Call], read_records: bool) -> tuple[list[Any], dict[int, Done]]:
+        """Blocking: runs calls in order, each reading through what those before it staged."""
+        beneath: dict[Address, Raw | None] = {}
+        answers: list[Any] = []
+        done: dict[int, Done] = {}
+        for index, call in enumerate(calls):
+            try:
+                item = self._run_recorded(call, beneath, read_records)
+            except StagedInRun:
+                # It queries what is only staged: it and all after it run again once that is committed.
+                return answers + [_STALE] * (len(calls) - index), done
+            except MeshError as error:
+                answers.append(error)
+            else:
+                beneath.update(item.unit.staged)
+                done[index] = item
+                answers.append(item.result)
+        return answers, done
+
+    def _run_recorded(self, call: Call, beneath: dict[Address, Raw | None], read_record: bool) -> Done:
+        """Runs a call with its request record.
+
+        The first try takes it that the request is new: the commit checks that, in the round trip it makes
+        anyway. A repeated request is therefore found stale, comes here again and is answered from the record.
+        """
+        if not call.request_id:
+            return self._container.run_sealed(call, beneath)
+        address = call.record_address()
+        record = beneath.get(address)
+        if record is None and read_record:
+            record = self._container.database[address[0]].find_one({"_id": address[1]})
+        if record is not None:
+            return Done(_recorded(call, record), Unit(), {})
+        item = self._container.run_sealed(call, beneath)
+        answer = {
+            "digest": call.digest(),
+            "answer": item.result.SerializeToString(),
+            "at": self._container.host.time.now(),
+        }
+        item.unit.stage(address, {"_id": address[1], **answer})
+        return item
+
+
+def _recorded(call: Call, record: Raw) -> Any:
+    """The first answer to a repeated request. Raises `AlreadyExists` when its content differs."""
+    if record["digest"] != call.digest():
+        raise AlreadyExists("request_id", call.request_id)
+    return call.entrypoint.answer_type.FromString(record["answer"])

@@ -1,0 +1,142 @@
+"""What two localities' brokers must agree on to share a stream: its names, and how the recipient sources it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    DiscardPolicy,
+    ExternalStream,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamInfo,
+    StreamSource,
+    StreamSourceInfo,
+)
+from nats.js.errors import NotFoundError
+
+SOURCE_HEADER: Final = "Nats-Stream-Source"
+
+_MAX_AGE_S: Final = 7 * 24 * 3600.0
+_MAX_BYTES: Final = 1_000_000_000
+_SILENT_AFTER_NS: Final = 3_000_000_000
+
+
+def share_stream(provider: str, recipient: str) -> str:
+    """Returns the stream at the provider that holds what the recipient may know: `SHARED_DA_NANG_TO_HUE`."""
+    return f"SHARED_{_name(provider)}_TO_{_name(recipient)}"
+
+
+def received_stream(recipient: str) -> str:
+    """Returns the stream at the recipient that sources all its providers: `RECEIVED_HUE`."""
+    return f"RECEIVED_{_name(recipient)}"
+
+
+def shared_subject(provider: str, recipient: str, agreement: str | None = None) -> str:
+    """Returns the filter for all that is shared with the recipient, or shared by one agreement."""
+    return ".".join(filter(None, ["shared", provider, recipient, agreement, ">"]))
+
+
+def api_prefix(provider: str) -> str:
+    """Returns the JetStream API of the provider's domain, as seen from elsewhere."""
+    return f"$JS.{provider}.API"
+
+
+def deliver_prefix(provider: str, recipient: str) -> str:
+    """Returns the subject under which a share stream's messages travel to the recipient."""
+    return f"deliver.{recipient}.{share_stream(provider, recipient)}"
+
+
+def source_of(provider: str, recipient: str) -> StreamSource:
+    """Returns the source the recipient's stream needs for one provider.
+
+    The filter is applied at the provider, so it saves traffic and proves nothing: see `provider_of`.
+    """
+    return StreamSource(
+        name=share_stream(provider, recipient),
+        filter_subject=shared_subject(provider, recipient),
+        external=ExternalStream(api=api_prefix(provider), deliver=deliver_prefix(provider, recipient)),
+    )
+
+
+def provider_of(headers: Mapping[str, str] | None, recipient: str, providers: Iterable[str]) -> str | None:
+    """Returns which of the providers a message in RECEIVED came from; None when it came from none of them.
+
+    Told from the header with which the recipient's own server says what it sourced. The subject is no proof: the
+    provider's side chooses it.
+    """
+    stream, _, _ = (headers or {}).get(SOURCE_HEADER, "").partition(" ")
+    origin, _, _ = stream.partition(":")
+    return next((provider for provider in providers if share_stream(provider, recipient) == origin), None)
+
+
+async def declare_received(jetstream: JetStreamContext, recipient: str, providers: Iterable[str]) -> StreamInfo:
+    """Creates or updates the recipient's stream so that it sources exactly the given providers.
+
+    A source that is no longer asked for ends here, at the recipient, too: the hub's permissions stop it as well, but
+    only a changed declaration ends a source that a stream had before a restart.
+    """
+    config = _received_config(recipient, [source_of(provider, recipient) for provider in sorted(set(providers))])
+    try:
+        await jetstream.stream_info(received_stream(recipient))
+    except NotFoundError:
+        return await jetstream.add_stream(config)
+    return await jetstream.update_stream(config)
+
+
+async def revive_sources(jetstream: JetStreamContext, recipient: str) -> list[str]:
+    """Asks anew for every source that has been silent, and returns the share streams it asked for; call it every second.
+
+    A source that was refused once (the provider was down, its link not up yet, the agreement not applied at the hub yet)
+    is tried again by the server after 10 s at first and up to 40 s later; a source that is declared anew is tried at
+    once, and goes on after the last message it brought.
+    """
+    info = await jetstream.stream_info(received_stream(recipient))
+    silent = {source.name for source in info.sources or [] if _is_silent(source)}
+    if silent:
+        sources = info.config.sources or []
+        await jetstream.update_stream(_received_config(recipient, [s for s in sources if s.name not in silent]))
+        await jetstream.update_stream(_received_config(recipient, sources))
+    return sorted(silent)
+
+
+def _is_silent(source: StreamSourceInfo) -> bool:
+    """Tells whether not even a heartbeat, which a source sends every second, came for a while or ever."""
+    return source.active is None or source.active < 0 or source.active > _SILENT_AFTER_NS
+
+
+def _received_config(recipient: str, sources: Sequence[StreamSource]) -> StreamConfig:
+    return StreamConfig(
+        name=received_stream(recipient),
+        subjects=[],
+        sources=list(sources),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=_MAX_AGE_S,
+        max_bytes=_MAX_BYTES,
+    )
+
+
+async def purge_received(jetstream: JetStreamContext, provider: str, recipient: str, agreement: str) -> None:
+    """Deletes what an agreement left in the recipient's stream: the provider's own purge is not replicated."""
+    await _purge(jetstream, received_stream(recipient), shared_subject(provider, recipient, agreement))
+
+
+async def purge_shared(jetstream: JetStreamContext, provider: str, recipient: str, agreement: str) -> None:
+    """Deletes what an agreement left in the provider's share stream."""
+    await _purge(jetstream, share_stream(provider, recipient), shared_subject(provider, recipient, agreement))
+
+
+async def _purge(jetstream: JetStreamContext, stream: str, subject: str) -> None:
+    try:
+        await jetstream.purge_stream(stream, subject=subject)
+    except NotFoundError:
+        return
+
+
+def _name(slug: str) -> str:
+    return slug.upper().replace("-", "_")

@@ -1,0 +1,1 @@
+"""The embedded default: mongod, the NATS hub, a nats-server and the services of each locality as child processes."""

@@ -1,0 +1,157 @@
+"""`@subscribe`: a service's interest in one event type, from its own locality, from peers, or both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum
+from typing import Any
+
+from google.protobuf.message import Message
+from nameko.extensions import Entrypoint
+from nats.errors import Error as NatsError
+from pymongo.errors import PyMongoError
+
+from mesh import marks
+from mesh.errors import MeshError
+from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
+from mesh.marks import Start
+from mesh.reader import Handling, Reader
+from mesh.source import Delivery, Source
+
+_logger = logging.getLogger(__name__)
+
+EXCHANGE = "exchange"
+"""Service whose log holds the events of other localities."""
+
+
+class Origin(Enum):
+    """Whose events a subscription wants."""
+
+    LOCAL = "local"
+    PEERS = "peers"
+    ANY = "any"
+
+
+class Beginning(Enum):
+    """Where a subscription begins that was never declared before."""
+
+    NEW = "new"
+    ALL = "all"
+
+
+LOCAL, PEERS, ANY = Origin.LOCAL, Origin.PEERS, Origin.ANY
+NEW, ALL = Beginning.NEW, Beginning.ALL
+
+
+class Subscription(Entrypoint):  # type: ignore[misc]
+    """Runs the decorated method for each event: ``method(message, event)``.
+
+    Its effects are committed together with the mark, so it takes effect once however often an event arrives.
+    """
+
+    def __init__(
+        self, event_class: type[Message], origin: Origin = LOCAL, start: Beginning = NEW, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.event_class = event_class
+        self.origin = origin
+        self.beginning = start
+        self.flows: list[Flow] = []
+
+    @property
+    def event_type(self) -> EventType:
+        return catalogue().of(self.event_class)
+
+    async def start(self) -> None:
+        handling = Handling(
+            subscription=f"{self.container.service_name}.{self.method_name}",
+            entrypoint=self,
+            types=frozenset({self.event_type.name}),
+            arguments=_message_and_event,
+            start_all=self.beginning is ALL,
+        )
+        self.flows = [Flow(self.container, handling, source) for source in self._sources()]
+        for flow in self.flows:
+            flow.start()
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(flow.stop() for flow in self.flows))
+
+    def _sources(self) -> list[Source]:
+        host, locality = self.container.host, self.container.locality
+        kind = self.event_type
+        sources = []
+        if self.origin in (LOCAL, ANY):
+            stream = events_stream(locality, kind.sector)
+            subject = f"events.{locality}.{kind.sector}.{kind.topic}.{{partition}}"
+            sources.append(Source(stream, subject, host.neighbours.log_of(kind.sector)))
+        if self.origin in (PEERS, ANY):
+            stream = events_stream(locality, EXCHANGE)
+            subject = f"events.*.{kind.sector}.{kind.topic}.{{partition}}"
+            sources.append(Source(stream, subject, host.neighbours.log_of(EXCHANGE)))
+        return sources
+
+
+class Flow:
+    """One subscription on one source: declared once, then read partition by partition."""
+
+    def __init__(self, container: Any, handling: Handling, source: Source) -> None:
+        self._container = container
+        self.handling = handling
+        self.source = source
+        self.readers: list[Reader] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        name = f"flow-{self.handling.subscription}-{self.source.stream}"
+        self._task = asyncio.create_task(self._run(), name=name)
+        self._container.flows.append(self)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(*(reader.stop() for reader in self.readers))
+        if self in self._container.flows:
+            self._container.flows.remove(self)
+
+    async def _run(self) -> None:
+        start = await self._declare()
+        self.readers = [
+            Reader(self._container, self.handling, self.source, partition, start) for partition in range(PARTITIONS)
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    async def _declare(self) -> Start:
+        """Records where the subscription begins, asking the log behind the stream until it answers."""
+        subscription, stream = self.handling.subscription, self.source.stream
+        wait = 0.1
+        while True:
+            try:
+                known = await self._container.in_thread(
+                    marks.load_start, self._container.database, subscription, stream
+                )
+                if known is not None:
+                    return known  # type: ignore[no-any-return]
+                begin = await self.source.log.begin(self.handling.start_all)
+                return await self._container.in_thread(  # type: ignore[no-any-return]
+                    marks.record_start,
+                    self._container.database,
+                    subscription,
+                    stream,
+                    begin,
+                    sorted(self.handling.types),
+                )
+            except (MeshError, NatsError, PyMongoError) as error:
+                _logger.debug("%s waits for %s: %s", subscription, stream, type(error).__name__)
+            await asyncio.sleep(wait)
+            wait = min(wait * 1.5, 2.0)
+
+
+def _message_and_event(event: Event, delivery: Delivery) -> tuple[Any, ...]:
+    return event.message(), event
+
+
+subscribe = Subscription.decorator

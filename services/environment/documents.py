@@ -1,0 +1,107 @@
+"""Documents of the sector. Concentrations are pg/m³, hours are counted from 1970-01-01T00:00Z, `_ms` is Unix time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mongoengine import BooleanField, FloatField, IntField, LongField, StringField
+from mongoengine.base import BaseField
+
+from mesh import Document
+
+NEVER_MS = 2**53
+"""Later than every due time."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RecordField(BaseField):
+    """A flat mapping, stored as it is. MongoEngine's DictField wraps each one, which costs half of a reading."""
+
+    def to_mongo(self, value: Any, *_: Any, **__: Any) -> Any:
+        return {str(name): entry for name, entry in value.items()}
+
+    def to_python(self, value: Any) -> Any:
+        return dict(value)
+
+
+class Station(Document):
+    """A place where air is measured."""
+
+    id = StringField(primary_key=True)
+    name = StringField(required=True)
+    latitude = FloatField(required=True)
+    longitude = FloatField(required=True)
+    commune_code = StringField()
+    meta = {"collection": "stations"}
+
+
+class Reading(Document):
+    """What a station reported for one moment."""
+
+    id = StringField(primary_key=True)
+    station_id = StringField(required=True)
+    observed_at_ms = LongField(required=True)
+    received_at_ms = LongField(required=True)
+    measured = RecordField(default=dict)
+    """As reported: µg/m³ by pollutant, `temperature_c`, `humidity_percent`."""
+    flags = StringField()
+    """Quality flags, separated by spaces."""
+    meta = {"collection": "readings"}
+
+
+class Hour(Document):
+    """One hour of one station: running sums, and what was published of it."""
+
+    id = StringField(primary_key=True)
+    station_id = StringField(required=True)
+    hour = LongField(required=True)
+    sums = RecordField(default=dict)
+    """Sum by pollutant of what entered the means."""
+    counts = RecordField(default=dict)
+    """How many, by pollutant."""
+    used = IntField(default=0)
+    flagged = IntField(default=0)
+    revision = IntField(default=0)
+    """0 while the hour is open."""
+    index = IntField()
+    """As published; None when there is none."""
+    pollutant = StringField()
+    alert = RecordField(default=dict)
+    """The alert's state after this hour; empty when the fold has not passed it."""
+    meta = {"collection": "hours", "indexes": [("station_id", "hour")]}
+
+
+class Watch(Document):
+    """What the next reading of a station is judged by. One for each station that has reported."""
+
+    id = StringField(primary_key=True)
+    latest_distinct_ms = LongField()
+    sound_at_ms = LongField()
+    sound_values = RecordField(default=dict)
+    latest_hour = LongField()
+    """The latest hour with a reading."""
+    has_open_hour = BooleanField(default=False)
+    """Whether the latest hour is still open."""
+    latest_closed_hour = LongField()
+    particles = RecordField(default=dict)
+    """Means of PM2.5 and PM10 by hour, for the closed hours that NowCast still looks at."""
+    alert = RecordField(default=dict)
+    """The alert as published."""
+    silent = BooleanField(default=False)
+    """Whether the clock lifted the alert, after the latest closed hour."""
+    received_at_ms = LongField(default=0)
+    due_at_ms = LongField(default=NEVER_MS)
+    """When the clock closes the open hour or lifts the alert, whichever is first."""
+    meta = {"collection": "watches", "indexes": ["has_open_hour", "due_at_ms"]}
+
+
+def reading_id(station_id: str, at_ms: int) -> str:
+    """Id of a reading: station and moment, so a second one is a duplicate."""
+    return f"{station_id}|{(_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec='milliseconds')}"
+
+
+def hour_id(station_id: str, hour: int) -> str:
+    """Id of an hour: station and start."""
+    return f"{station_id}|{(_EPOCH + timedelta(hours=hour)).isoformat(timespec='hours')}"

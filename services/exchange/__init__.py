@@ -1,0 +1,1 @@
+"""The border of one locality: applies agreements outward, verifies inward."""

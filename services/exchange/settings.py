@@ -1,0 +1,16 @@
+"""Settings of the exchange: `LIENTHONG_EXCHANGE__…`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ExchangeSettings(BaseModel):
+    """What an operator may tune at the border."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    quarantine_keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Days a quarantined event is kept for inspection."""

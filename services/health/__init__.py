@@ -1,0 +1,1 @@
+"""Public-health advice of one locality."""

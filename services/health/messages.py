@@ -1,0 +1,57 @@
+"""Advisories as messages of the contract."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from lienthong.health.v1 import HealthAdvisory, HealthAdvisoryIssued, HealthAdvisoryWithdrawn
+from services.health.advice import advice_for
+from services.health.documents import Advisory
+
+
+def advisory_message(advisory: Advisory) -> HealthAdvisory:
+    """An advisory as callers see it."""
+    advice = advice_for(advisory.band)
+    return HealthAdvisory(
+        id=advisory.id,
+        origin=advisory.origin,
+        station_id=advisory.station_id,
+        band=advisory.band,
+        index=advisory.index,
+        advice_everyone=advice.everyone,
+        advice_sensitive=advice.sensitive,
+        state=advisory.state,
+        issued_at=_at(advisory.issued_at_ms),
+        withdrawn_at=_at(advisory.withdrawn_at_ms),
+        causation_id=advisory.causation_id,
+    )
+
+
+def issued(advisory: Advisory) -> HealthAdvisoryIssued:
+    """The event of advice given, or given anew for another band."""
+    advice = advice_for(advisory.band)
+    return HealthAdvisoryIssued(
+        advisory_id=advisory.id,
+        origin=advisory.origin,
+        station_id=advisory.station_id,
+        band=advisory.band,
+        advice_everyone=advice.everyone,
+        advice_sensitive=advice.sensitive,
+        issued_at=_at(advisory.issued_at_ms),
+    )
+
+
+def withdrawn(advisory: Advisory) -> HealthAdvisoryWithdrawn:
+    """The event of advice withdrawn."""
+    return HealthAdvisoryWithdrawn(
+        advisory_id=advisory.id,
+        origin=advisory.origin,
+        station_id=advisory.station_id,
+        withdrawn_at=_at(advisory.withdrawn_at_ms),
+    )
+
+
+def _at(unix_ms: int | None) -> Timestamp | None:
+    if unix_ms is None:
+        return None
+    return Timestamp(seconds=unix_ms // 1000, nanos=unix_ms % 1000 * 1_000_000)

@@ -1,0 +1,60 @@
+"""Public-health advice of one locality: what can be asked of it, and which events it follows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaised
+from lienthong.health.v1 import (
+    GetAdvisoryRequest,
+    GetAdvisoryResponse,
+    ListAdvisoriesRequest,
+    ListAdvisoriesResponse,
+)
+from mesh import ANY, Clock, Emit, Store, rpc, subscribe
+from mesh.events import Event
+from services.health.advisory import follow_lifted, follow_raised
+from services.health.documents import Advisory
+from services.health.messages import advisory_message, issued, withdrawn
+
+PAGE: Final = 100
+
+
+class HealthService:
+    """Advice of one locality, for alerts here and in localities that share them."""
+
+    name = "health"
+    store = Store()
+    emit = Emit()
+    clock = Clock()
+
+    @rpc
+    def get_advisory(self, request: GetAdvisoryRequest) -> GetAdvisoryResponse:
+        """Returns one advisory."""
+        advisory = self.store.require(Advisory, request.advisory_id, "advisory")
+        return GetAdvisoryResponse(advisory=advisory_message(advisory))
+
+    @rpc
+    def list_advisories(self, request: ListAdvisoriesRequest) -> ListAdvisoriesResponse:
+        """Lists advisories by id; the page token is the last one."""
+        size = request.page_size or PAGE
+        wanted: dict[str, Any] = {"state": request.state, "origin": request.origin}
+        filters = {name: value for name, value in wanted.items() if value}
+        found = self.store.find(Advisory, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
+        token = found[size - 1].id if len(found) > size else ""
+        return ListAdvisoriesResponse(advisories=map(advisory_message, found[:size]), next_page_token=token)
+
+    @subscribe(AirQualityAlertRaised, origin=ANY)
+    def advise_on_air_quality(self, alert: AirQualityAlertRaised, event: Event) -> None:
+        """Issues advice when the air is bad."""
+        if advisory := follow_raised(self.store, alert, event, self._now_ms()):
+            self.emit(issued(advisory))
+
+    @subscribe(AirQualityAlertLifted, origin=ANY)
+    def withdraw_advice(self, alert: AirQualityAlertLifted, event: Event) -> None:
+        """Withdraws it when the air is good again."""
+        if advisory := follow_lifted(self.store, alert, event, self._now_ms()):
+            self.emit(withdrawn(advisory))
+
+    def _now_ms(self) -> int:
+        return int(self.clock.now().timestamp() * 1000)
