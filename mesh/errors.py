@@ -105,12 +105,12 @@ class MeshError(Exception):
     """Whether trying again later may help although nobody changed anything."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = self._cut(message)
+        super().__init__(self.message)
 
     def to_status(self) -> status_pb2.Status:
         """Status to answer with."""
-        status = status_pb2.Status(code=self._number(), message=self._wire_message())
+        status = status_pb2.Status(code=self._number(), message=self.message)
         for detail in self._details():
             status.details.add().Pack(detail)
         return status
@@ -131,10 +131,9 @@ class MeshError(Exception):
     def _number(cls) -> int:
         return int(cls.code.value[0])
 
-    def _wire_message(self) -> str:
-        if len(self.message) <= MAX_MESSAGE_CHARS:
-            return self.message
-        return self.message[: MAX_MESSAGE_CHARS - 1] + "…"
+    @classmethod
+    def _cut(cls, message: str) -> str:
+        return message if len(message) <= MAX_MESSAGE_CHARS else message[: MAX_MESSAGE_CHARS - 1] + "…"
 
     def _details(self) -> Sequence[Message]:
         return (self._error_info(),)
@@ -236,7 +235,7 @@ class FailedPrecondition(MeshError):
         return {"allowed": ",".join(self.allowed)} if self.allowed else {}
 
     def _details(self) -> Sequence[Message]:
-        described = self._wire_message()
+        described = self.message
         if self.allowed:
             described = f"allowed: {', '.join(self.allowed)}"
         failure = error_details_pb2.PreconditionFailure()
@@ -344,10 +343,14 @@ class DeadlineExceeded(TransientError):
 
 
 class StartUpError(MeshError):
-    """The process does not start before somebody changes something."""
+    """The process does not start before somebody changes something. Its text is for a screen and is not cut."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "START_UP"
+
+    @classmethod
+    def _cut(cls, message: str) -> str:
+        return message
 
 
 class ConfigurationError(StartUpError):

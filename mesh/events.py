@@ -19,13 +19,13 @@ from typing import Any, Final, cast
 from urllib.parse import quote, unquote
 from zlib import crc32
 
-import lienthong
 import uuid_utils
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor, FileDescriptor
 from google.protobuf.message import DecodeError, Message
-from lienthong.mesh.v1 import annotations_pb2
 
+import lienthong
+from lienthong.mesh.v1 import annotations_pb2
 from mesh.annotations import event_options, field_rules, is_event, is_personal
 from mesh.errors import ContractError, Internal, UndecodableEvent
 from mesh.validation import violations

@@ -73,6 +73,13 @@ class _LogOf:
             return Start(response.floor_position - 1, dict(response.floor_sequences))
         return Start(response.position, dict(response.sequences))
 
+    async def heads(self) -> Mapping[str, int]:
+        container = self._neighbours.here(self._service)
+        if container is not None:
+            return (await container.in_thread(begin_here, container, False)).sequences  # type: ignore[no-any-return]
+        response = await self._call("GetHeads", GetHeadsRequest(service=self._service))
+        return dict(response.sequences)
+
     async def announce(self, position: int, sequences: Mapping[str, int]) -> None:
         container = self._neighbours.here(self._service)
         if container is not None:

@@ -119,7 +119,7 @@ class Node:
                         line=line.line,
                         sequence=line.sequence,
                         start=line.start,
-                        types=sorted(flow.handling.types),
+                        types=sorted(flow.handling.types or ()),
                     )
                     for line in reader.lines
                 ]
@@ -146,7 +146,7 @@ class Node:
         letter = letters.ask(container.database, id, state)
         for flow in list(container.flows):
             for reader in flow.readers:
-                reader.wake_letters()
+                reader.look_at_letters()
         return _letter(letter)
 
     def _container(self, service: str) -> MeshContainer:
@@ -181,12 +181,11 @@ def _subscriptions(container: MeshContainer) -> Iterator[pb.SubscriptionStatus]:
         query = {"subscription": flow.handling.subscription, "stream": flow.source.stream}
         collection = container.database[letters.DEAD_LETTERS]
         waiting = collection.count_documents({**query, "state": letters.WAITING})
-        parked = sum(max(0, line.seen - line.sequence) for line in lines if line.parked)
         yield pb.SubscriptionStatus(
             subscription=flow.handling.subscription,
             stream=flow.source.stream,
             handled=sum(line.sequence - line.start for line in lines),
-            lag=sum(reader.backlog() for reader in flow.readers) + parked,
+            lag=asyncio.run_coroutine_threadsafe(flow.lag(), container.host.loop).result(),
             age_s=max((reader.age_s() for reader in flow.readers), default=0.0),
             parked_lines=sum(line.parked for line in lines),
             parked_events=waiting,

@@ -28,6 +28,9 @@ class LogBehind(Protocol):
     async def begin(self, everything: bool) -> Start:
         """Where a subscription declared now begins: at the present heads, or at the log's floor."""
 
+    async def heads(self) -> Mapping[str, int] | None:
+        """Highest sequence of each line; ``None`` where that is not known here."""
+
     async def announce(self, position: int, sequences: Mapping[str, int]) -> None:
         """Tells how far the subscriber has come, so that a log restored from an older copy repeats no number."""
 
@@ -45,7 +48,20 @@ class Source:
     log: LogBehind
 
     def filter(self, partition: int) -> str:
+        """Subject filter of one partition."""
         return self.subject.format(partition=partition)
+
+    def subject_of(self, line: str) -> str:
+        """Subject that carries a line in this stream."""
+        prefix, tokens = self.subject.split("."), line.split("/")
+        return ".".join([*prefix[: len(prefix) - len(tokens)], *tokens])
+
+    def covers(self, line: str) -> bool:
+        """Whether events of a line arrive through this source."""
+        wanted, tokens = self.subject.split("."), self.subject_of(line).split(".")
+        return len(wanted) == len(tokens) and all(
+            pattern in ("*", "{partition}", token) for pattern, token in zip(wanted, tokens, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

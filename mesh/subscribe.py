@@ -16,7 +16,8 @@ from mesh import marks
 from mesh.errors import MeshError
 from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
 from mesh.marks import Start
-from mesh.reader import Handling, Reader
+from mesh.handling import Handling
+from mesh.reader import Reader
 from mesh.source import Delivery, Source
 
 _logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Flow:
         self.handling = handling
         self.source = source
         self.readers: list[Reader] = []
+        self.started_at: Start | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -116,8 +118,25 @@ class Flow:
         if self in self._container.flows:
             self._container.flows.remove(self)
 
+    async def lag(self) -> int:
+        """Events of its lines that no mark covers yet, as far as the log behind them tells."""
+        try:
+            heads = await self.source.log.heads()
+        except MeshError:
+            heads = None
+        reached = {line.line: line for reader in self.readers for line in reader.lines}
+        if heads is None:
+            return sum(max(0, line.seen - line.sequence) for line in reached.values() if line.parked)
+        start = self.started_at.sequences if self.started_at else {}
+        behind = (
+            head - (reached[line].sequence if line in reached else start.get(line, 0))
+            for line, head in heads.items()
+            if self.source.covers(line)
+        )
+        return sum(max(0, count) for count in behind)
+
     async def _run(self) -> None:
-        start = await self._declare()
+        self.started_at = start = await self._declare()
         self.readers = [
             Reader(self._container, self.handling, self.source, partition, start) for partition in range(PARTITIONS)
         ]
@@ -142,7 +161,7 @@ class Flow:
                     subscription,
                     stream,
                     begin,
-                    sorted(self.handling.types),
+                    sorted(self.handling.types or ()),
                 )
             except (MeshError, NatsError, PyMongoError) as error:
                 _logger.debug("%s waits for %s: %s", subscription, stream, type(error).__name__)

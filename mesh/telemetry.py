@@ -9,6 +9,7 @@ Without `otlp_endpoint` nothing is recorded, but a trace context that a caller s
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -16,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any, Final, Protocol
 
@@ -226,8 +228,17 @@ def _span_context(context: Context) -> trace.SpanContext:
 # Spans
 
 
+@dataclass(slots=True)
+class Answering:
+    """A call being answered."""
+
+    span: Span
+    code: str = "OK"
+    """gRPC status it is answered with."""
+
+
 @contextmanager
-def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Span]:
+def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Answering]:
     """Span of one call answered, current while it runs; `method` is `package.Service/Method`.
 
     A MeshError that leaves it sets the status; where the answer is an error that is not raised, use `answered`.
@@ -236,25 +247,34 @@ def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Span]:
     attributes = {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, LOCALITY: _Current.locality}
     started = time.perf_counter()
     with _span(method, SpanKind.SERVER, attributes, parent) as span:
-        code = "OK"
+        answering = Answering(span)
         try:
-            yield span
+            yield answering
         except BaseException as exc:
-            code = exc.code.name if isinstance(exc, MeshError) else "UNKNOWN"
-            answered(span, code)
+            answered(answering, _code_of(exc))
             raise
         finally:
-            elapsed = time.perf_counter() - started
-            measured = {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, rpc.RPC_RESPONSE_STATUS_CODE: code}
-            _Current.instruments.rpc_duration.record(elapsed, measured)
+            span.set_attribute(rpc.RPC_RESPONSE_STATUS_CODE, answering.code)
+            measured = {
+                rpc.RPC_SYSTEM_NAME: "grpc",
+                rpc.RPC_METHOD: method,
+                rpc.RPC_RESPONSE_STATUS_CODE: answering.code,
+            }
+            _Current.instruments.rpc_duration.record(time.perf_counter() - started, measured)
 
 
-def answered(span: Span, code: str) -> None:
-    """Notes the gRPC status a call was answered with."""
-    span.set_attribute(rpc.RPC_RESPONSE_STATUS_CODE, code)
+def answered(answering: Answering, code: str) -> None:
+    """Notes the gRPC status a call is answered with."""
+    answering.code = code
     if code in _SERVER_FAULTS:
-        span.set_attribute(error.ERROR_TYPE, code)
-        span.set_status(Status(StatusCode.ERROR))
+        _failed(answering.span, code)
+
+
+def _code_of(exc: BaseException) -> str:
+    if isinstance(exc, MeshError):
+        return exc.code.name
+    # The caller went away; nothing failed here.
+    return "CANCELLED" if isinstance(exc, asyncio.CancelledError | GeneratorExit) else "UNKNOWN"
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from typing import Any, Final
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from lienthong.mesh.v1.annotations_pb2 import FieldRules
 
+from lienthong.mesh.v1.annotations_pb2 import FieldRules
 from mesh.annotations import field_rules
 from mesh.errors import ContractError, InvalidArgument, Violation
 

@@ -143,11 +143,7 @@ class Nodes:
 
     def wait_linked(self) -> None:
         """Returns when every locality's leaf link is up."""
-        self._background.run(self._linked())
-
-    async def _linked(self) -> None:
-        while await self.bus.hub.linked() != self.bus.nodes.keys():
-            await asyncio.sleep(0.02)
+        self._background.run(self.bus.hub.wait_linked(self.bus.nodes.keys()))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message
 from grpc_tools import protoc
+
 from lienthong.mesh.v1 import annotations_pb2
 
 PROTOS = Path(__file__).parents[1] / "protos"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +116,11 @@ class Hub:
         self.server = NatsServer("hub", folder / "nats.conf", port, admin, log=log, ready=self._answers, report=report)
 
     @property
+    def applied_file(self) -> Path:
+        """Says which pairs are in force: `{"pairs": [[PROVIDER, RECIPIENT], …]}`."""
+        return self._folder / "applied.json"
+
+    @property
     def applied(self) -> frozenset[Pair]:
         """The pairs the hub lets through."""
         return self._applied
@@ -167,6 +172,13 @@ class Hub:
             await administration.cut(self._unsettled)
         self._unsettled.clear()
 
+    async def wait_linked(self, localities: Collection[str]) -> None:
+        """Returns when the leaf links of all these localities are up."""
+        while True:
+            if set(localities) <= await self.linked():
+                return
+            await asyncio.sleep(0.05)
+
     async def linked(self) -> set[str]:
         """Returns the localities whose leaf link is up."""
         async with self._administration() as administration:
@@ -197,13 +209,12 @@ class Hub:
         """Says what is in force, for those who wait for it (`lienthong agreements apply`) and for the next start."""
         fresh = self._folder / "applied.new"
         fresh.write_text(json.dumps({"pairs": sorted(pairs)}) + "\n")
-        fresh.replace(self._folder / "applied.json")
+        fresh.replace(self.applied_file)
 
     def _read(self) -> set[Pair]:
-        file = self._folder / "applied.json"
-        if not file.exists():
+        if not self.applied_file.exists():
             return set()
-        return {(provider, recipient) for provider, recipient in json.loads(file.read_text())["pairs"]}
+        return {(provider, recipient) for provider, recipient in json.loads(self.applied_file.read_text())["pairs"]}
 
 
 class _Administration:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from mesh.cli import app
 
 from mesh import config
+from mesh.cli import app
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Command
 

@@ -25,7 +25,7 @@ SUBJECT = "shared.da-nang.hue.dn-hue-air-1.environment.air_quality_alert.0"
 async def eventually(check: Callable[[], Awaitable[bool]], within_s: float = 30.0) -> None:
     """Returns when the condition holds."""
     async with asyncio.timeout(within_s):
-        while not await check():  # noqa: ASYNC110 - a condition in another process
+        while not await check():
             await asyncio.sleep(0.2)
 
 
@@ -39,7 +39,9 @@ class Site:
 
     async def declare_share(self, recipient: str) -> None:
         subjects = [sharing.shared_subject(self.slug, recipient)]
-        await self.jetstream.add_stream(StreamConfig(name=sharing.share_stream(self.slug, recipient), subjects=subjects))
+        await self.jetstream.add_stream(
+            StreamConfig(name=sharing.share_stream(self.slug, recipient), subjects=subjects)
+        )
 
     async def share(self, count: int, subject: str = SUBJECT, size: int = 10) -> None:
         for _ in range(count):
@@ -338,4 +340,3 @@ class TestARawClientOfHue:
 
         with pytest.raises(NatsTimeoutError):
             await mine.next_msg(timeout=1)
-

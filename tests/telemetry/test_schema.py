@@ -185,6 +185,25 @@ def test_a_consumer_span_is_a_child_of_the_publishing_span_and_linked_to_it(emit
     assert link.context.span_id == span.parent.span_id
 
 
+@pytest.mark.parametrize(
+    ("code", "failed"), [("OK", False), ("NOT_FOUND", False), ("INTERNAL", True), ("UNAVAILABLE", True)]
+)
+def test_a_call_fails_only_by_a_fault_of_the_server(code: str, failed: bool) -> None:
+    """A caller that asks for what is not there is no reason to wake anybody."""
+    exporter = InMemorySpanExporter()
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    telemetry.use(tracers, api_metrics.NoOpMeterProvider(), locality="hue")
+
+    with telemetry.server_span("lienthong.a.v1.A/Do", {}) as answering:
+        telemetry.answered(answering, code)
+
+    telemetry.use(api_trace.NoOpTracerProvider(), api_metrics.NoOpMeterProvider(), locality="")
+    [span] = exporter.get_finished_spans()
+    assert (span.attributes or {})["rpc.response.status_code"] == code
+    assert span.status.is_ok is not failed
+
+
 def test_no_text_of_an_exception_is_in_a_span(emitted: Recorded) -> None:
     """It may quote a document, and so a person."""
     [span] = emitted.spans["process"]

@@ -1,5 +1,7 @@
 """Calls to a real gRPC server on this machine, made to fail in every way."""
 
+# gRPC gives methods their names.
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +10,12 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from opentelemetry import metrics as api_metrics
+from opentelemetry import trace as api_trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from lienthong.environment.v1 import (
     CloseHoursRequest,
     GetStationRequest,
@@ -22,12 +30,6 @@ from lienthong.environment.v1.environment_service_pb2_grpc import (
     EnvironmentServiceServicer,
     add_EnvironmentServiceServicer_to_server,
 )
-from opentelemetry import metrics as api_metrics
-from opentelemetry import trace as api_trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
 from mesh import telemetry
 from mesh.breaker import Breaker, State
 from mesh.client import Client, methods_of

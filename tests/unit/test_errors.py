@@ -115,8 +115,9 @@ def test_a_request_with_many_violations_still_fits_into_trailers() -> None:
     assert "and 495 more" in received.message
 
 
-def test_a_long_text_is_cut() -> None:
-    assert len(Internal("ở" * 5000).to_status().message) == errors.MAX_MESSAGE_CHARS
+def test_a_long_text_is_cut_but_not_one_that_only_a_screen_shows() -> None:
+    assert len(Internal("ở" * 5000).message) == errors.MAX_MESSAGE_CHARS
+    assert len(ConfigurationError("ở" * 5000).message) == 5000
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from cloudevents.core.formats.base import Format
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lienthong.environment.v1 import (
     BAND_POOR,
     AirQualityAlertLifted,
@@ -19,7 +20,6 @@ from lienthong.environment.v1 import (
     GetStationRequest,
 )
 from lienthong.mesh.v1 import SENSITIVITY_PUBLIC
-
 from mesh import events
 from mesh.errors import ContractError, Internal, UndecodableEvent
 from mesh.events import Catalogue, Event, catalogue, from_headers, new_event, partition_of, to_headers
@@ -83,7 +83,8 @@ def test_a_field_is_personal_when_anything_in_it_is(tmp_path: Path) -> None:
       message Household { repeated Person people = 1; string street = 2; }
       message Moved {
         option (event) = {topic: "move", key_field: "id", sensitivity: SENSITIVITY_PERSONAL};
-        string id = 1; Household household = 2; string ward = 3; string phone = 4 [(sensitivity) = SENSITIVITY_PERSONAL];
+        string id = 1; Household household = 2; string ward = 3;
+        string phone = 4 [(sensitivity) = SENSITIVITY_PERSONAL];
       }"""
 
     moved = Catalogue().add(compile_contract(source, tmp_path)["Moved"])
@@ -105,7 +106,8 @@ def test_a_field_is_personal_when_anything_in_it_is(tmp_path: Path) -> None:
 )
 def test_incomplete_options_stop_start_up(options: str, fault: str, tmp_path: Path) -> None:
     source = f"""message Wrong {{ option (event) = {{{options}}};
-      string id = 1; int32 count = 2; repeated string ids = 3; string name = 4 [(sensitivity) = SENSITIVITY_PERSONAL]; }}"""
+      string id = 1; int32 count = 2; repeated string ids = 3;
+      string name = 4 [(sensitivity) = SENSITIVITY_PERSONAL]; }}"""
 
     with pytest.raises(ContractError, match=rf"event lienthong\.\w+\.v1\.Wrong: .*{fault}"):
         Catalogue().add(compile_contract(source, tmp_path)["Wrong"])

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nameko.testing.services import worker_factory
+
 from lienthong.environment.v1 import (
     AirQualityAlertLifted,
     AirQualityAlertRaised,
@@ -20,8 +22,6 @@ from lienthong.environment.v1 import (
     RegisterStationRequest,
     Station,
 )
-from nameko.testing.services import worker_factory
-
 from mesh.testing import ManualClock, MemoryStore, RecordingEmit
 from services.environment.service import EnvironmentService
 from services.environment.settings import EnvironmentSettings

@@ -10,8 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from lienthong.environment.v1 import Reading, RecordReadingsRequest, RegisterStationRequest, Station
 
+from lienthong.environment.v1 import Reading, RecordReadingsRequest, RegisterStationRequest, Station
 from mesh.errors import ContractError, InvalidArgument, Violation
 from mesh.validation import check, check_row, compile_rules, violations
 from tests.contracts import compile_contract

@@ -1,0 +1,127 @@
+"""A holding: what a reader has while a partition is its own — the mark, the blocked keys, the right to commit both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mesh import letters
+from mesh.commit import Committed, Failed, Stale
+from mesh.errors import MeshError, UndecodableEvent
+from mesh.handling import Advances, Batch, Handler, Handling
+from mesh.marks import LineState, Mark, Start
+from mesh.source import Delivery, Source
+from mesh.telemetry import dead_letter_observed, effect_observed
+from mesh.unit import Run, Unit
+
+if TYPE_CHECKING:
+    from mesh.container import MeshContainer
+
+_logger = logging.getLogger(__name__)
+
+
+class MarkMoved(Exception):
+    """Another process advanced the mark: read it again."""
+
+
+class Holding:
+    """One subscription, source and partition, as long as this process holds it."""
+
+    def __init__(self, container: MeshContainer, handling: Handling, source: Source, partition: int, start: Start):
+        self.container = container
+        self.handling = handling
+        self.source = source
+        self.partition = partition
+        self.start = start
+        self.handler = Handler(container, handling, source, partition)
+        self.mark = Mark("", handling.subscription, source.stream, partition, start)
+        self.blocked: set[letters.Blocked] = set()
+        self.live_position = 0
+        """Stream sequence up to which the live flow is handled or parked."""
+        self._commit_lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Reads mark and blocked keys from the database: the truth, whatever was known before."""
+        database = self.container.database
+        where = (self.handling.subscription, self.source.stream, self.partition)
+        self.mark = await self.container.in_thread(Mark.load, database, *where, self.start)
+        self.blocked = await self.container.in_thread(letters.blocked_keys, database, *where)
+        self.live_position = self.mark.position
+
+    async def handle(self, deliveries: list[Delivery], position: int | None = None) -> Batch | None:
+        """Runs the handlers of consecutive deliveries and commits their effects with the mark.
+
+        ``position`` is where the live flow stands once all of them are handled. Returns ``None`` when what they
+        read has changed meanwhile or the run cannot be stored: try fewer. Raises `MarkMoved`.
+        """
+        host = self.container.host
+        batch = await host.loop.run_in_executor(host.pool, self.handler.run, deliveries, self.mark, self.blocked)
+        complete = batch.handled == len(deliveries)
+        if complete and position is not None:
+            self.live_position = max(self.live_position, position)
+        if not batch.units:
+            # Only events of other types: the mark moves now, and is written with the next commit.
+            self.mark.advanced(batch.advances, self.mark.position, self.mark.revision)
+            return batch
+        try:
+            if not await self.commit(batch.units, batch.advances):
+                return None
+        except MeshError as error:
+            # What cannot be stored, such as a document too large, is the fault of one of them: find it.
+            return Batch(failed=deliveries[0], error=error) if len(deliveries) == 1 else None
+        now = datetime.now(UTC)
+        for event in batch.effects:
+            effect_observed(self.handling.subscription, event.origin, (now - event.time).total_seconds())
+        return batch
+
+    async def commit(self, units: list[Unit], advances: Advances) -> bool:
+        """Commits units with the mark's advance; ``False`` when a document they read has changed.
+
+        Raises `MarkMoved`, or the `MeshError` because of which they cannot be stored.
+        """
+        async with self._commit_lock:
+            position = self.safe_position()
+            outcome = await self.container.commit(Run([*units, self.mark.advance(advances, position)]))
+            if isinstance(outcome, Stale):
+                if self.mark.address in outcome.addresses:
+                    raise MarkMoved(self.mark.id)
+                return False
+            if isinstance(outcome, Failed):
+                raise outcome.error
+            assert isinstance(outcome, Committed)
+            self.mark.advanced(advances, position, outcome.number)
+            return True
+
+    def safe_position(self) -> int:
+        """Stream sequence behind which a new reader may begin: parked lines hold it back."""
+        parked = [state.position for state in self.mark.lines.values() if state.parked]
+        return max(self.start.position, min([self.live_position, *parked]))
+
+    async def buried(self, state: LineState, delivery: Delivery, error: MeshError) -> bool:
+        """Counts a failure; when it is one too many the event becomes a dead letter and the mark moves on."""
+        if error.transient:
+            return False
+        state.attempts += 1
+        limit = self.container.settings.runtime.handler_attempts
+        if state.attempts < limit and not isinstance(error, UndecodableEvent):
+            return False
+        letter = self.handler.letter(delivery, error, state.attempts)
+        if not await self.commit([letter], {delivery.line: (delivery.sequence, delivery.position)}):
+            return False
+        if delivery.key:
+            self.blocked.add((delivery.line, delivery.key))
+        self._mourn(delivery.line, f"{delivery.sequence}: {letters.describe(error)}")
+        return True
+
+    async def give_up_range(self, state: LineState, last: int) -> None:
+        """Moves the mark over events that exist nowhere any more; one dead letter names them."""
+        first = state.sequence + 1
+        letter = self.handler.letter_of_range(state.line, first, last)
+        if await self.commit([letter], {state.line: (last, state.position)}):
+            self._mourn(state.line, f"{first} to {last} are lost")
+
+    def _mourn(self, line: str, what: str) -> None:
+        dead_letter_observed(self.handling.subscription, line.split("/")[-2])
+        _logger.error("%s: dead letter on %s: %s", self.handling.subscription, line, what)

@@ -1,0 +1,118 @@
+"""Parking: a line whose next event is being retried or is missing is read apart, so it holds back nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from pymongo.errors import PyMongoError
+
+from mesh.backoff import pause_s
+from mesh.errors import MeshError
+from mesh.holding import Holding, MarkMoved
+from mesh.marks import LineState
+from mesh.source import Delivery, sequence_of
+
+_logger = logging.getLogger(__name__)
+
+_CAP = 128
+"""Events of a parked line handled together."""
+
+
+class Parking:
+    """The parked lines of one holding."""
+
+    def __init__(self, holding: Holding, lost: Callable[[str], None]) -> None:
+        self._holding = holding
+        self._lost = lost
+        """Called when another process has advanced the mark."""
+
+    def park(self, state: LineState, seen: int) -> None:
+        """Parks a line of which the live flow has shown sequence ``seen``; does nothing more for a parked one."""
+        state.seen = max(state.seen, seen)
+        if not state.parked:
+            state.parked = True
+            state.task = asyncio.create_task(self._catch_up(state), name=f"parked-{state.line}")
+
+    async def clear(self) -> None:
+        """Stops reading parked lines; whoever holds the partition next finds them behind their marks."""
+        tasks = [state.task for state in self._holding.mark.lines.values() if state.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _catch_up(self, state: LineState) -> None:
+        """Reads the line from its mark on, until it is level with what the live flow has shown."""
+        while True:
+            try:
+                await asyncio.sleep(pause_s(max(state.waits, state.attempts)))
+                if state.sequence >= state.seen:
+                    state.parked, state.task = False, None
+                    return
+                await self._step(state)
+            except MarkMoved as moved:
+                self._lost(str(moved))
+                return
+            except (NatsError, PyMongoError, MeshError, OSError, asyncio.TimeoutError) as error:
+                state.waits += 1
+                _logger.info("parked line %s waits: %s", state.line, type(error).__name__)
+            except Exception:
+                state.waits += 1
+                _logger.exception("parked line %s failed", state.line)
+
+    async def _step(self, state: LineState) -> None:
+        cap = 1 if state.waits or state.attempts else _CAP
+        deliveries = await self._read_stream(state) or await self._read_log(state)
+        batch = await self._holding.handle(deliveries[:cap]) if deliveries else None
+        if batch is None:
+            state.waits += 1
+        elif batch.failed is not None and batch.error is not None:
+            if batch.error.transient:
+                state.waits += 1
+            else:
+                await self._holding.buried(state, batch.failed, batch.error)
+
+    async def _read_stream(self, state: LineState) -> list[Delivery]:
+        """The next events of the line, as far as the stream holds them without a hole."""
+        found: list[Delivery] = []
+        at, sequence = state.position, state.sequence
+        while len(found) < _CAP and sequence < state.seen:
+            delivery = await self._next_in_stream(state.line, at + 1)
+            if delivery is None or delivery.sequence > sequence + 1:
+                break
+            at = delivery.position
+            if delivery.sequence == sequence + 1:
+                found.append(delivery)
+                sequence = delivery.sequence
+        return found
+
+    async def _next_in_stream(self, line: str, position: int) -> Delivery | None:
+        source = self._holding.source
+        subject = source.subject_of(line)
+        try:
+            message = await self._holding.container.host.jetstream.get_msg(
+                source.stream, seq=position, subject=subject, direct=True, next=True
+            )
+        except NotFoundError:
+            return None
+        headers = dict(message.headers or {})
+        data = bytes(message.data or b"")
+        return Delivery(line, sequence_of(headers), int(message.seq or 0), headers, data, subject)
+
+    async def _read_log(self, state: LineState) -> list[Delivery]:
+        """The next events of the line from the log behind the stream; a hole below its floor is given up."""
+        refilled = await self._holding.source.log.refill(state.line, state.sequence, _CAP)
+        contiguous: list[Delivery] = []
+        for delivery in refilled.deliveries:
+            if delivery.sequence != state.sequence + 1 + len(contiguous):
+                break
+            contiguous.append(delivery)
+        if not contiguous:
+            head = min(refilled.head, state.seen)
+            last = refilled.deliveries[0].sequence - 1 if refilled.deliveries else head
+            if last > state.sequence:
+                await self._holding.give_up_range(state, last)
+        return contiguous

@@ -1,0 +1,291 @@
+"""The embedded default as a whole: every server and service of a few localities, started, watched and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from mesh.auth import TokenSource
+from mesh.errors import ConfigurationError
+from mesh.stack.agreements import Exchanges, keep_applied
+from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
+from mesh.stack.bus import Bus
+from mesh.stack.endpoints import Endpoints, LocalityEndpoints
+from mesh.stack.folder import DataFolder
+from mesh.stack.hub import Pair
+from mesh.stack.keys import Keys
+from mesh.stack.mongod import Mongod
+from mesh.stack.ports import LOOPBACK, Ports
+from mesh.stack.process import Child, ChildEvent, Happening
+from mesh.stack.secrets import Secrets
+
+SERVICES = ("environment", "health", "exchange")
+
+_READY_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 30.0
+"""More than `runtime.drain_timeout_s`: services finish what they have begun."""
+
+
+class Stack:
+    """Servers and services of some localities as children of this process.
+
+    `async with Stack(["da-nang", "hue"], Path(".lienthong")) as stack:` starts mongod, the hub, one nats-server and one
+    process with all services per locality; inside, all of them are ready. What crashes is restarted, and reported to
+    `on_event` and in `events`. Leaving stops them in reverse order.
+    """
+
+    def __init__(
+        self,
+        localities: Sequence[str],
+        data_dir: Path,
+        *,
+        fresh: bool = False,
+        serve: bool = True,
+        services: Sequence[str] = SERVICES,
+        mongodb_uri: str | None = None,
+        nats_url: str | None = None,
+        on_event: Callable[[ChildEvent], None] = lambda event: None,
+        active_pairs: Callable[[], Awaitable[Collection[Pair]]] | None = None,
+    ) -> None:
+        """With `serve=False` only the servers run.
+
+        `mongodb_uri` and `nats_url`, by default from the environment, name servers that run already; in `nats_url`
+        `{locality}` stands for the slug. `active_pairs` tells which (provider, recipient) the hub lets through, by
+        default those with an ACTIVE agreement in both localities' exchanges.
+        """
+        self.localities = tuple(dict.fromkeys(localities))
+        self.events: list[ChildEvent] = []
+        self.children: dict[str, Child] = {}
+        self.bus: Bus | None = None
+        self._folder = DataFolder(data_dir, fresh=fresh)
+        self._services = tuple(services) if serve else ()
+        self._on_event = on_event
+        self._active_pairs = active_pairs
+        self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
+        self._nats_url = nats_url or os.environ.get(NATS_URL_VARIABLE, "")
+        self._running = AsyncExitStack()
+        self._complete = False
+        if self._nats_url and len(self.localities) > 1 and "{locality}" not in self._nats_url:
+            raise ConfigurationError(
+                f"{NATS_URL_VARIABLE} names one server for {len(self.localities)} localities, and each needs its own;"
+                " write `{locality}` where the slug belongs, as in nats://nats-{locality}:4222"
+            )
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self._folder.path
+
+    @property
+    def endpoints_file(self) -> Path:
+        """Says how to reach the mesh while it runs."""
+        return self.data / "endpoints.json"
+
+    @property
+    def mongodb_uri(self) -> str:
+        """Connection string of MongoDB."""
+        return self._mongodb_uri
+
+    def child(self, name: str) -> Child:
+        """Returns a child by name: `mongod`, `hub`, `da-nang.nats`, `da-nang.services`."""
+        return self.children[name]
+
+    def grpc_address(self, locality: str) -> str:
+        """Returns `host:port` of the locality's services."""
+        return f"{LOOPBACK}:{self._ports[f'{locality}.grpc']}"
+
+    def token(self, locality: str) -> str:
+        """Returns an operator token for the locality."""
+        return self._keys.operator_token(locality)
+
+    def nats_url(self, locality: str) -> str:
+        """Returns the URL of the locality's nats-server, with credentials."""
+        if self.bus is None:
+            return self._nats_url.replace("{locality}", locality)
+        return self.bus.nodes[locality].url_with_login
+
+    def endpoints(self) -> Endpoints:
+        """Returns how to reach the mesh now."""
+        return Endpoints(
+            pid=os.getpid(),
+            mongodb=self._mongodb_uri,
+            hub=self.bus.hub.server.url if self.bus else None,
+            hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
+            localities={
+                slug: LocalityEndpoints(grpc=self.grpc_address(slug), nats=self.nats_url(slug), token=self.token(slug))
+                for slug in self.localities
+            },
+            processes={name: child.pid for name, child in self.children.items() if child.pid is not None},
+        )
+
+    async def cut_leaf(self, locality: str) -> None:
+        """Cuts the locality off from all others until `rejoin`; its own servers and services go on."""
+        await self._own_bus().hub.bar(locality)
+
+    async def rejoin(self, locality: str) -> None:
+        """Lets the locality join again and returns when it has."""
+        hub = self._own_bus().hub
+        await hub.admit(locality)
+        await hub.wait_linked([locality])
+
+    async def __aenter__(self) -> Self:
+        """Starts everything; when something does not start, stops what did.
+
+        Raises ConfigurationError (data folder, missing program) and ChildFailed.
+        """
+        async with AsyncExitStack() as starting:
+            await self._start(starting)
+            self._running = starting.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._running.aclose()
+
+    async def _start(self, starting: AsyncExitStack) -> None:
+        starting.enter_context(self._folder)
+        self._ports = Ports(self.data / "ports.json")
+        self._secrets = Secrets(self.data / "secrets.json")
+        self._keys = Keys(self.data / "keys")
+        starting.callback(self._forget_endpoints)
+        if not self._mongodb_uri:
+            await self._start_mongod(starting)
+        if not self._nats_url:
+            await self._start_bus(starting)
+        if self._services:
+            await self._start_services(starting)
+        if self.bus is not None and (self._active_pairs or "exchange" in self._services):
+            self._start_applying(starting)
+        self._complete = True
+        self.endpoints().write(self.endpoints_file)
+
+    async def _start_mongod(self, starting: AsyncExitStack) -> None:
+        log = self.data / "logs" / "mongod.log"
+        mongod = Mongod(self.data / "mongod", self._ports["mongod"], log=log, report=self._note)
+        self._mongodb_uri = mongod.uri
+        self.children["mongod"] = mongod.child
+        starting.push_async_callback(mongod.child.stop)
+        await mongod.start()
+
+    async def _start_bus(self, starting: AsyncExitStack) -> None:
+        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, report=self._note)
+        self.children["hub"] = self.bus.hub.server.child
+        self.children |= {f"{slug}.nats": node.child for slug, node in self.bus.nodes.items()}
+        starting.push_async_callback(self.bus.stop)
+        await self.bus.start()
+
+    async def _start_services(self, starting: AsyncExitStack) -> None:
+        trusted = json.dumps({slug: self._keys.public(slug) for slug in self.localities})
+        services = {slug: self._service_child(slug, trusted) for slug in self.localities}
+        self.children |= {f"{slug}.services": child for slug, child in services.items()}
+        starting.push_async_callback(_stop_all, list(services.values()))
+        async with asyncio.TaskGroup() as group:
+            for child in services.values():
+                group.create_task(child.start())
+
+    def _service_child(self, locality: str, trusted_keys: str) -> Child:
+        name = f"{locality}.services"
+        address = self.grpc_address(locality)
+        return Child(
+            name,
+            [sys.executable, "-m", "mesh.cli", "serve", *self._services, "--locality", locality],
+            log=self.data / "logs" / f"{name}.log",
+            env=os.environ | self._service_settings(locality) | {"LIENTHONG_AUTH__TRUSTED_KEYS": trusted_keys},
+            ready=lambda: serves(address),
+            ready_timeout_s=_READY_TIMEOUT_S,
+            stop_timeout_s=_STOP_TIMEOUT_S,
+            report=self._note,
+        )
+
+    def _service_settings(self, locality: str) -> dict[str, str]:
+        """Returns the settings of a locality's process; all others are what the user set for us."""
+        peers = {slug: self.grpc_address(slug) for slug in self.localities if slug != locality}
+        settings = {
+            "LIENTHONG_LOCALITY": locality,
+            "LIENTHONG_DATA_DIR": str(self.data),
+            "LIENTHONG_MONGODB_URI": self._mongodb_uri,
+            "LIENTHONG_NATS_URL": self._nats_url.replace("{locality}", locality),
+            "LIENTHONG_GRPC_HOST": LOOPBACK,
+            "LIENTHONG_GRPC_PORT": str(self._ports[f"{locality}.grpc"]),
+            "LIENTHONG_PEERS": json.dumps(peers),
+            "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(self._keys.file(locality)),
+        }
+        if self.bus is not None:
+            node = self.bus.nodes[locality]
+            settings |= {
+                "LIENTHONG_NATS_URL": node.url,
+                "LIENTHONG_NATS_USER": node.login.user,
+                "LIENTHONG_NATS_PASSWORD": node.login.password,
+            }
+        return settings
+
+    def _start_applying(self, starting: AsyncExitStack) -> None:
+        hub = self._own_bus().hub
+        active_pairs = self._active_pairs
+        if active_pairs is None:
+            addresses = {slug: self.grpc_address(slug) for slug in self.localities}
+            tokens = {slug: self._reader_token(slug) for slug in self.localities}
+            exchanges = Exchanges(addresses, tokens, lambda: hub.applied)
+            starting.push_async_callback(exchanges.close)
+            active_pairs = exchanges.active_pairs
+        task = asyncio.create_task(keep_applied(hub, active_pairs), name="hub permissions")
+        starting.push_async_callback(_cancel, task)
+
+    def _reader_token(self, locality: str) -> TokenSource:
+        return TokenSource(
+            self._keys.private(locality),
+            issuer=locality,
+            subject="hub",
+            scopes=["exchange.read"],
+            audience=locality,
+        )
+
+    def _own_bus(self) -> Bus:
+        if self.bus is None:
+            raise ConfigurationError(f"the bus is not ours: {NATS_URL_VARIABLE} is set")
+        return self.bus
+
+    def _note(self, event: ChildEvent) -> None:
+        self.events.append(event)
+        if self._complete and event.happening is Happening.READY:  # its process id is a new one
+            self.endpoints().write(self.endpoints_file)
+        self._on_event(event)
+
+    def _forget_endpoints(self) -> None:
+        self._complete = False
+        self.endpoints_file.unlink(missing_ok=True)
+
+
+async def serves(address: str) -> bool:
+    """Tells whether the gRPC server says it is SERVING."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            answer = await channel.unary_unary(
+                "/grpc.health.v1.Health/Check",
+                request_serializer=HealthCheckRequest.SerializeToString,
+                response_deserializer=HealthCheckResponse.FromString,
+            )(HealthCheckRequest(), timeout=1)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == HealthCheckResponse.SERVING)
+
+
+async def _stop_all(children: Sequence[Child]) -> None:
+    await asyncio.gather(*(child.stop() for child in children))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
