@@ -2,7 +2,7 @@
 
 From Wednesday evening a lid of warm air lies over Hà Nội for two days; dust spills to Quảng Ninh half a day later.
 At the weekend Đà Nẵng and Huế have a shorter one. As real feeds do, this one repeats rows, sends some late, and says
-things that cannot be. Columns are those of the public feed that `lienthong replay` reads. Run: `python examples/week.py`.
+things that cannot be. Columns are those that `lienthong replay` reads. Run: `python examples/week.py`.
 """
 
 from __future__ import annotations
@@ -75,10 +75,11 @@ def rows() -> Iterator[Row]:
 
 def _reading(station: Row, at: datetime, weather: dict[str, float], random: Random) -> Row:
     hour = (at - START) / timedelta(hours=1)
-    stagnant = EPISODES[station["province_code"]].at(hour) * EPISODES[station["province_code"]].pm25_ug_m3
+    episode = EPISODES[station["province_code"]]
     rush = 0.5 + 0.3 * _bump(hour, 7.5) + 0.35 * _bump(hour, 19)
     sun = max(0.0, math.sin((hour % 24 - 6) / 12 * math.pi))
-    pm25 = float(station["dust"]) * math.exp(weather[station["station_id"]]) * (26 * rush + stagnant * (1.1 - 0.2 * sun))
+    lid = episode.at(hour) * episode.pm25_ug_m3 * (1.1 - 0.2 * sun)
+    pm25 = float(station["dust"]) * math.exp(weather[station["station_id"]]) * (26 * rush + lid)
     measured = {"pm25": pm25 + random.gauss(0, 0.8), "pm10": 1.5 * pm25 + 6 + random.gauss(0, 2)}
     if station["gases"] != "none":
         measured |= _gases(pm25, rush, sun, random, in_ppb=station["gases"] == "ppb" and 24 <= hour < 72)
@@ -138,11 +139,10 @@ def write() -> int:
     text = io.StringIO(newline="")
     out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     out.writeheader()
-    count = 0
-    for count, row in enumerate(rows(), start=1):
-        out.writerow(row)
+    found = list(rows())
+    out.writerows(found)
     FILE.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-    return count
+    return len(found)
 
 
 if __name__ == "__main__":

@@ -253,7 +253,7 @@ class Committer:
             _logger.debug("%s: an abandoned session could not be ended", self._service, exc_info=True)
 
     def _finish(self, session: ClientSession, batch_id: str) -> bool:
-        """Commits. After an unknown result the batch id in the counter document decides; until then nothing is run again."""
+        """Commits. After an unknown result the batch id in the counter document decides, before anything runs again."""
         backoff = _FIRST_BACKOFF_S
         doubtful = False
         while True:
@@ -272,7 +272,7 @@ class Committer:
             backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
 
     def _resolve(self, batch_id: str) -> bool:
-        """Says whether a batch was committed. The write is a barrier: a transaction still open would conflict with it."""
+        """Says whether a batch was committed. The write is a barrier: it conflicts with a transaction still open."""
         while True:
             try:
                 counter = self._database[COUNTER].find_one_and_update(

@@ -30,6 +30,7 @@ from mesh.members import Members
 from mesh.relay import Relay
 from mesh.runs import Runs
 from mesh.store import StagedInRun
+from mesh.telemetry import commit_span
 from mesh.unit import EVENTS_LOG, Address, Raw, Run
 from mesh.work import Emit, Work
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class MeshContainer(ServiceContainer):  # type: ignore[misc]
+class MeshContainer(ServiceContainer):
     """One service in one process: its extensions, its commits, its logs."""
 
     def __init__(self, service_cls: type[Any], host: Host) -> None:
@@ -177,8 +178,9 @@ class MeshContainer(ServiceContainer):  # type: ignore[misc]
     async def commit(self, run: Run) -> Outcome:
         """Commits a run with whatever else is waiting; returns when it is durable, or known not to be."""
         future: asyncio.Future[Outcome] = self.host.loop.create_future()
-        self.committer.submit(run, lambda outcome: self.host.post(_resolve, future, outcome))
-        return await future
+        with commit_span(self.database.name):
+            self.committer.submit(run, lambda outcome: self.host.post(_resolve, future, outcome))
+            return await future
 
     async def perform(self, calls: Sequence[Call]) -> list[Any]:
         """Runs calls and commits them; see `mesh.runs.Runs.perform`."""

@@ -53,6 +53,8 @@ class Batch:
     handled: int = 0
     """Deliveries done with; the next one failed, or waits for what is staged to be committed."""
     effects: list[Event] = field(default_factory=list)
+    context: contextvars.Context | None = None
+    """Context of the first handler, in whose trace the commit is shown."""
     failed: Delivery | None = None
     error: MeshError | None = None
     """Why; ``None`` when events before the failed one are missing."""
@@ -106,12 +108,18 @@ class Handler:
         if (delivery.line, delivery.key) in blocked:
             return self.letter_behind(delivery)
         event = from_headers(delivery.headers, delivery.data)
-        unit = self.effects_of(event, delivery, beneath)
+        unit, context = self._run_handler(event, delivery, beneath)
         batch.effects.append(event)
+        batch.context = batch.context or context
         return unit
 
     def effects_of(self, event: Event, delivery: Delivery, beneath: dict[Address, Raw | None]) -> Unit:
         """Runs the handler for one event; the unit also records what it committed and why."""
+        return self._run_handler(event, delivery, beneath)[0]
+
+    def _run_handler(
+        self, event: Event, delivery: Delivery, beneath: dict[Address, Raw | None]
+    ) -> tuple[Unit, contextvars.Context]:
         call = Call(self._handling.entrypoint, self._handling.arguments(event, delivery), cause=event)
         subject = delivery.subject or self._source.subject_of(delivery.line)
         with consumer_span(event, subscription=self._handling.subscription, subject=subject, line=delivery.line):
@@ -126,7 +134,7 @@ class Handler:
             "caused_at": event.time,
         }
         done.unit.inserts.append(("effects", effect))
-        return done.unit
+        return done.unit, call.context
 
     def letter(self, delivery: Delivery, error: MeshError, attempts: int) -> Unit:
         """A unit that lays the event aside for good, with its error."""

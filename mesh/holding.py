@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh import letters
 from mesh.commit import Committed, Failed, Stale
@@ -13,7 +14,7 @@ from mesh.errors import MeshError, UndecodableEvent
 from mesh.handling import Advances, Batch, Handler, Handling
 from mesh.marks import LineState, Mark, Start
 from mesh.source import Delivery, Source
-from mesh.telemetry import dead_letter_observed, effect_observed
+from mesh.telemetry import dead_letter_observed, effect_observed, freshness_observed
 from mesh.unit import Run, Unit
 
 if TYPE_CHECKING:
@@ -66,14 +67,17 @@ class Holding:
             self.mark.advanced(batch.advances, self.mark.position, self.mark.revision)
             return batch
         try:
-            if not await self.commit(batch.units, batch.advances):
+            if not await _in_context(batch, self.commit(batch.units, batch.advances)):
                 return None
         except MeshError as error:
             # What cannot be stored, such as a document too large, is the fault of one of them: find it.
             return Batch(failed=deliveries[0], error=error) if len(deliveries) == 1 else None
         now = datetime.now(UTC)
         for event in batch.effects:
-            effect_observed(self.handling.subscription, event.origin, (now - event.time).total_seconds())
+            age_s = (now - event.time).total_seconds()
+            effect_observed(self.handling.subscription, event.origin, age_s)
+            if event.agreement and self.source.stream.startswith("RECEIVED_"):
+                freshness_observed(event.agreement, age_s)
         return batch
 
     async def commit(self, units: list[Unit], advances: Advances) -> bool:
@@ -125,3 +129,10 @@ class Holding:
     def _mourn(self, line: str, what: str) -> None:
         dead_letter_observed(self.handling.subscription, line.split("/")[-2])
         _logger.error("%s: dead letter on %s: %s", self.handling.subscription, line, what)
+
+
+async def _in_context(batch: Batch, commit: Coroutine[Any, Any, bool]) -> bool:
+    """Runs a commit in the trace of the first event of its batch; a commit serves many, a span has one parent."""
+    if batch.context is None:
+        return await commit
+    return await asyncio.create_task(commit, context=batch.context)

@@ -23,6 +23,7 @@ Blocked = tuple[str, str]
 
 
 def letter_id(subscription: str, line: str, sequence: int) -> str:
+    """Id of the letter of one event."""
     return f"{subscription}|{line}|{sequence}"
 
 
@@ -96,6 +97,7 @@ def behind(database: Database[Raw], letter: Raw) -> Raw | None:
 
 
 def address(letter: Raw) -> Address:
+    """Where a letter is kept."""
     return DEAD_LETTERS, letter["_id"]
 
 

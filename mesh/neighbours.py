@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import grpc
 from lienthong.mesh.v1 import GetHeadsRequest, ReadLogRequest
-from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
-
 from mesh import log as logs
-from mesh.auth import TokenSource
+from mesh.client import Client
 from mesh.commit import heads
-from mesh.errors import NotFound, Unavailable, from_rpc_error
+from mesh.errors import NotFound, Unavailable
 from mesh.marks import Start
 from mesh.source import Delivery, LogBehind, Refilled
 from mesh.unit import EVENTS_LOG, Raw
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from mesh.container import MeshContainer
     from mesh.host import Host
 
+_NODE_SERVICE = "lienthong.mesh.v1.NodeService"
 _DEADLINE_S = 5.0
 
 
@@ -30,31 +28,29 @@ class Neighbours:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._clients: dict[str, Client] = {}
 
     def log_of(self, service: str) -> LogBehind:
+        """The `events` log of a service."""
         return _LogOf(self, service)
 
     def here(self, service: str) -> MeshContainer | None:
+        """The service's container, if it runs in this process."""
         return self._host.containers.get(service)
 
-    def stub(self, service: str) -> NodeServiceStub:
-        """Stub of the process that runs a service. Raises `Unavailable` when no address is known."""
+    def client(self, service: str) -> Client:
+        """Client of the process that runs a service. Raises `Unavailable` when no address is known."""
         address = self._host.settings.services.get(service)
         if address is None:
             raise Unavailable(f"no process of this node is known to run service {service}")
-        if address not in self._channels:
-            self._channels[address] = grpc.aio.insecure_channel(address)
-        return NodeServiceStub(self._channels[address])  # type: ignore[no-untyped-call]
-
-    def metadata(self) -> list[tuple[str, str]]:
-        return [("authorization", f"Bearer {self._token_source()()}")]
-
-    def _token_source(self) -> TokenSource:
-        return self._host.own_token("mesh.log", audience=self._host.settings.locality)
+        if address not in self._clients:
+            token = self._host.own_token("mesh.log", audience=self._host.settings.locality)
+            self._clients[address] = Client(_NODE_SERVICE, address, token=token, deadline_s=_DEADLINE_S)
+        return self._clients[address]
 
     async def close(self) -> None:
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+        """Closes what was opened."""
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
 
 
 class _LogOf:
@@ -67,52 +63,42 @@ class _LogOf:
     async def begin(self, everything: bool) -> Start:
         container = self._neighbours.here(self._service)
         if container is not None:
-            return await container.in_thread(begin_here, container, everything)  # type: ignore[no-any-return]
-        response = await self._call("GetHeads", GetHeadsRequest(service=self._service))
+            start: Start = await container.in_thread(begin_here, container, everything)
+            return start
+        response = await self._heads()
         if everything:
             return Start(response.floor_position - 1, dict(response.floor_sequences))
         return Start(response.position, dict(response.sequences))
 
     async def heads(self) -> Mapping[str, int]:
-        container = self._neighbours.here(self._service)
-        if container is not None:
-            return (await container.in_thread(begin_here, container, False)).sequences  # type: ignore[no-any-return]
-        response = await self._call("GetHeads", GetHeadsRequest(service=self._service))
-        return dict(response.sequences)
+        return (await self.begin(everything=False)).sequences
 
     async def announce(self, position: int, sequences: Mapping[str, int]) -> None:
         container = self._neighbours.here(self._service)
         if container is not None:
             await container.in_thread(raise_here, container, EVENTS_LOG, position, sequences)
         else:
-            request = GetHeadsRequest(service=self._service, known_position=position, known_sequences=sequences)
-            await self._call("GetHeads", request)
+            await self._heads(known_position=position, known_sequences=sequences)
 
     async def refill(self, line: str, after_sequence: int, limit: int) -> Refilled:
         container = self._neighbours.here(self._service)
         if container is not None:
-            return await container.in_thread(refill_here, container, line, after_sequence, limit)  # type: ignore[no-any-return]
-        known = await self._call("GetHeads", GetHeadsRequest(service=self._service))
-        stub = self._neighbours.stub(self._service)
+            refilled: Refilled = await container.in_thread(refill_here, container, line, after_sequence, limit)
+            return refilled
+        known = await self._heads()
         request = ReadLogRequest(service=self._service, line=line, after_sequence=after_sequence, limit=limit)
-        entries = []
-        try:
-            async for page in stub.ReadLog(request, timeout=_DEADLINE_S, metadata=self._neighbours.metadata()):
-                entries += [
-                    Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)
-                    for entry in page.entries
-                    if entry.headers
-                ]
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+        entries: list[Delivery] = []
+        async for page in self._neighbours.client(self._service).stream("ReadLog", request, deadline_s=_DEADLINE_S):
+            entries += [
+                Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)
+                for entry in page.entries
+                if entry.headers
+            ]
         return Refilled(entries, known.sequences.get(line, 0))
 
-    async def _call(self, method: str, request: GetHeadsRequest):  # type: ignore[no-untyped-def]
-        stub = self._neighbours.stub(self._service)
-        try:
-            return await getattr(stub, method)(request, timeout=_DEADLINE_S, metadata=self._neighbours.metadata())
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+    async def _heads(self, **known: Any) -> Any:
+        request = GetHeadsRequest(service=self._service, **known)
+        return await self._neighbours.client(self._service).call("GetHeads", request)
 
 
 def begin_here(container: MeshContainer, everything: bool) -> Start:

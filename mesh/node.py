@@ -11,10 +11,10 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from lienthong.mesh import v1 as pb
-from lienthong.mesh.v1 import node_service_pb2
 from pymongo import ASCENDING
 
+from lienthong.mesh import v1 as pb
+from lienthong.mesh.v1 import node_service_pb2
 from mesh import letters
 from mesh import log as logs
 from mesh.commit import heads
@@ -51,7 +51,7 @@ def _handler(node: Node, door: Door, method: MethodDescriptor) -> Any:
         async def respond(metadata: Any) -> Message:
             door.caller(method, metadata)
             check(request)
-            return await asyncio.to_thread(behaviour, request)  # type: ignore[no-any-return]
+            return await asyncio.to_thread(behaviour, request)
 
         return await answer(name, context, respond)
 
@@ -84,7 +84,7 @@ class Node:
         container = self._container(request.service)
         return pb.GetStatusResponse(
             logs=[_log_status(container, log) for log in list(container.logs.values())],
-            subscriptions=sorted(_subscriptions(container), key=lambda status: (status.subscription, status.stream)),
+            subscriptions=sorted(_subscriptions(container), key=_by_subscription),
         )
 
     def get_heads(self, request: pb.GetHeadsRequest) -> pb.GetHeadsResponse:
@@ -123,7 +123,7 @@ class Node:
                     )
                     for line in reader.lines
                 ]
-        return pb.ListMarksResponse(marks=sorted(found, key=lambda mark: (mark.subscription, mark.stream, mark.line)))
+        return pb.ListMarksResponse(marks=sorted(found, key=_by_subscription))
 
     def list_dead_letters(self, request: pb.ListDeadLettersRequest) -> pb.ListDeadLettersResponse:
         database = self._container(request.service).database
@@ -161,6 +161,10 @@ class Node:
         if log is None:
             raise NotFound("log", name or EVENTS_LOG)
         return container, log
+
+
+def _by_subscription(row: Any) -> tuple[str, ...]:
+    return row.subscription, row.stream, getattr(row, "line", "")
 
 
 def _log_status(container: MeshContainer, log: Log) -> pb.LogStatus:
@@ -262,6 +266,6 @@ def _letter(letter: Raw) -> pb.DeadLetter:
         type=letter["type"],
         error=letter["error"],
         attempts=letter["attempts"],
-        state=pb.DeadLetterState.Value(f"DEAD_LETTER_STATE_{letter['state']}"),
+        state=f"DEAD_LETTER_STATE_{letter['state']}",
         at=letter["at"],
     )

@@ -56,7 +56,7 @@ class Parking:
             except MarkMoved as moved:
                 self._lost(str(moved))
                 return
-            except (NatsError, PyMongoError, MeshError, OSError, asyncio.TimeoutError) as error:
+            except (NatsError, PyMongoError, MeshError, OSError, TimeoutError) as error:
                 state.waits += 1
                 _logger.info("parked line %s waits: %s", state.line, type(error).__name__)
             except Exception:

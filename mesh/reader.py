@@ -96,9 +96,10 @@ class Reader:
             except NotFoundError:
                 tries = min(tries + 1, 4)  # its stream is not declared yet
             except (CursorLost, MarkMoved) as lost:
-                _logger.info("%s begins anew: %s", self._duty, lost)
+                if not self._stopping.is_set():
+                    _logger.info("%s begins anew: %s", self._duty, lost)
                 tries = 1
-            except (NatsError, PyMongoError, MeshError, OSError, asyncio.TimeoutError) as error:
+            except (NatsError, PyMongoError, MeshError, OSError, TimeoutError) as error:
                 tries = min(tries + 1, 6)
                 _logger.warning("%s waits: %s", self._duty, type(error).__name__)
             except Exception:

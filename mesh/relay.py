@@ -125,7 +125,7 @@ class Relay:
         while self._offered and self._offered[0]["_id"] <= self.published:
             self._offered.popleft()
         if self._offered and self._offered[0]["_id"] == self.published + 1:
-            taken = []
+            taken: list[Raw] = []
             while self._offered and len(taken) < WINDOW and self._offered[0]["_id"] == self.published + 1 + len(taken):
                 taken.append(self._offered.popleft())
             return taken

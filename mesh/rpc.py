@@ -39,7 +39,7 @@ _DEADLINE_SHARE = 0.9
 _MAX_BACKOFF_S = 0.5
 
 
-class Rpc(Entrypoint):  # type: ignore[misc]
+class Rpc(Entrypoint):
     """Answers the RPC of the decorated method's name.
 
     Unary: ``method(request) -> response``, one unit of work. Streams: a generator of responses and/or an
@@ -91,6 +91,7 @@ def contract_of(service_cls: type[Any]) -> ServiceDescriptor | None:
 
 
 def snake_case(name: str) -> str:
+    """Method name of an RPC name."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
@@ -133,7 +134,7 @@ def handlers(container: MeshContainer, door: Door) -> grpc.GenericRpcHandler | N
 
 def _handler(served: Served) -> Any:
     method, entrypoint = served.method, served.entrypoint
-    kinds = {
+    kinds: dict[tuple[bool, bool], tuple[Any, Any]] = {
         (False, False): (grpc.unary_unary_rpc_method_handler, served.unary),
         (False, True): (grpc.unary_stream_rpc_method_handler, served.unary_stream),
         (True, False): (grpc.stream_unary_rpc_method_handler, served.stream_unary),
@@ -273,7 +274,7 @@ async def answer(name: str, context: Any, respond: Callable[[Mapping[str, Any]],
             return await respond(metadata)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets a status
             known = _known(name, error)
             answered(span, known.code.name)
     await refuse(context, known)
@@ -289,7 +290,7 @@ async def stream(name: str, context: Any, responses: AsyncIterator[Message]) -> 
             return
         except (asyncio.CancelledError, GeneratorExit):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets a status
             known = _known(name, error)
             answered(span, known.code.name)
     await refuse(context, known)
@@ -303,6 +304,7 @@ def _known(name: str, error: Exception) -> MeshError:
 
 
 async def refuse(context: Any, error: MeshError) -> None:
+    """Ends a call with the error's status and details."""
     await context.abort(error.code, error.message, error.trailing_metadata())
 
 

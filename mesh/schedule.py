@@ -15,7 +15,7 @@ from mesh.errors import MeshError, classify
 _logger = logging.getLogger(__name__)
 
 
-class Every(Entrypoint):  # type: ignore[misc]
+class Every(Entrypoint):
     """Runs the decorated method each ``seconds``; a method that returns true has more to do and runs again at once.
 
     Two processes that both believe it is theirs are safe: what they stage is checked like any other unit.
@@ -47,7 +47,7 @@ class Every(Entrypoint):  # type: ignore[misc]
     async def _once(self) -> bool:
         try:
             [answer] = await self.container.perform([Call(self, ())])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the next round tries again
             answer = classify(error)
         if isinstance(answer, MeshError):
             log = _logger.info if answer.transient else _logger.error

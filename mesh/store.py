@@ -27,7 +27,7 @@ D = TypeVar("D", bound=Document)
 
 
 class StagedInRun(Exception):
-    """A query met a collection that earlier units of the run have written but not committed: commit first, then run again."""
+    """A query met a collection in which earlier units of the run have staged writes: commit those, then run again."""
 
 
 class Documents(Protocol):

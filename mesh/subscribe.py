@@ -15,8 +15,8 @@ from pymongo.errors import PyMongoError
 from mesh import marks
 from mesh.errors import MeshError
 from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
-from mesh.marks import Start
 from mesh.handling import Handling
+from mesh.marks import Start
 from mesh.reader import Reader
 from mesh.source import Delivery, Source
 
@@ -45,7 +45,7 @@ LOCAL, PEERS, ANY = Origin.LOCAL, Origin.PEERS, Origin.ANY
 NEW, ALL = Beginning.NEW, Beginning.ALL
 
 
-class Subscription(Entrypoint):  # type: ignore[misc]
+class Subscription(Entrypoint):
     """Runs the decorated method for each event: ``method(message, event)``.
 
     Its effects are committed together with the mark, so it takes effect once however often an event arrives.

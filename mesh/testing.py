@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import ge, gt, le, lt
 from typing import Any
 
 from google.protobuf.message import Message
@@ -82,6 +83,9 @@ class MemoryStore:
         self._raw.pop((collection_of(type(document)), document.pk), None)
 
 
+_ORDER = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
+
+
 class _NoCollection:
     """Stands where a query set expects a collection; nothing is ever asked of it."""
 
@@ -101,7 +105,7 @@ def _holds(raw: Raw, name: str, wanted: Any) -> bool:
     value = _value(raw, name)
     if isinstance(wanted, dict) and any(key.startswith("$") for key in wanted):
         return all(_compares(value, operator, operand) for operator, operand in wanted.items())
-    return bool(value == wanted) or (isinstance(value, list) and wanted in value)
+    return bool(value == wanted or (isinstance(value, list) and wanted in value))
 
 
 def _compares(value: Any, operator: str, operand: Any) -> bool:
@@ -112,7 +116,7 @@ def _compares(value: Any, operator: str, operand: Any) -> bool:
     if operator == "$ne":
         return bool(value != operand)
     if operator == "$exists":
-        return (value is not None) == operand
+        return bool((value is not None) == operand)
     if value is None:
         return False
     value, operand = _sortable(value), _sortable(operand)

@@ -16,7 +16,7 @@ Address = tuple[str, Any]
 """Collection name and ``_id``."""
 
 REVISION = "_rev"
-"""Field that holds the number of the commit that last wrote a document; a number is never used twice, so there is no ABA."""
+"""Field with the number of the commit that last wrote a document; never used twice, so there is no ABA."""
 
 ABSENT = 0
 """Revision of a document that does not exist."""

@@ -16,9 +16,7 @@ COUNTED: Final = 1000
 """How many further stations are counted at most: what is left over is a number for people."""
 
 
-def close_due(
-    store: Documents, emit: Callable[[Any], None], settings: EnvironmentSettings, now_ms: int
-) -> bool:
+def close_due(store: Documents, emit: Callable[[Any], None], settings: EnvironmentSettings, now_ms: int) -> bool:
     """Closes hours and lifts silent alerts that are due; true when there may be more."""
     due = store.find(Watch, due_at_ms__lte=now_ms, order_by=("due_at_ms",), limit=DUE_PAGE)
     for book in load_hours(store, emit, settings, due, {}):

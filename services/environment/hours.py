@@ -13,7 +13,7 @@ from typing import Any
 from services.environment import air_quality_alert as alerts
 from services.environment.air_quality_alert import AlertState, Transition
 from services.environment.documents import NEVER_MS, Hour, Station, Watch, hour_id
-from services.environment.messages import alert_lifted, alert_raised, hour_recorded, means_of, published_index
+from services.environment.messages import alert_changed, hour_recorded, means_of, published_index
 from services.environment.reading_quality import Verdict
 from services.environment.settings import EnvironmentSettings
 from services.environment.vn_aqi import NOWCAST_HOURS, PARTICLES, Index, Means, hourly_index
@@ -58,9 +58,7 @@ class StationHours:
         """Adds an accepted reading to its hour."""
         document = self.hours.get(hour)
         if document is None:
-            document = self.hours[hour] = Hour(
-                id=hour_id(self.station.id, hour), station_id=self.station.id, hour=hour
-            )
+            document = self.hours[hour] = Hour(id=hour_id(self.station.id, hour), station_id=self.station.id, hour=hour)
         self.touched.add(hour)
         document.flagged += bool(verdict.flags)
         if verdict.values:
@@ -180,8 +178,7 @@ class StationHours:
     def _publish(self, state: AlertState, transitions: Iterable[Transition]) -> None:
         self.watch.alert = state.as_dict()
         for transition in transitions:
-            message = alert_raised if isinstance(transition, alerts.Raised) else alert_lifted
-            self.emit(message(self.station, transition))
+            self.emit(alert_changed(self.station, transition))
 
     def _set_due(self) -> None:
         closes = self._closes_at_ms() if self.watch.has_open_hour else NEVER_MS

@@ -52,7 +52,7 @@ def list_days(store: Documents, request: v1.ListDailyAirQualityRequest) -> v1.Li
         raise InvalidArgument.field("until_day", f"must be 0 to {MAX_DAYS_BETWEEN} days after from_day", rule="range")
     start, end = _start_of(first), _start_of(last + timedelta(days=1))
     found = _closed_hours(store, request.station_id, hour__gte=start - _HOURS_BEFORE, hour__lt=end)
-    means = {hour.hour: means_of(hour) for hour in found}
+    means: dict[int, Means] = {hour.hour: means_of(hour) for hour in found}
     return v1.ListDailyAirQualityResponse(days=_days(request.station_id, first, last, means))
 
 
@@ -79,7 +79,9 @@ def _from_hour(request: v1.ListHourlyAirQualityRequest) -> int:
         try:
             return int(request.page_token) + 1
         except ValueError:
-            raise InvalidArgument.field("page_token", "must be the next_page_token of a page", rule="page_token") from None
+            raise InvalidArgument.field(
+                "page_token", "must be the next_page_token of a page", rule="page_token"
+            ) from None
     return _first_hour(getattr(request, "from"))  # a keyword; unset it is 1970
 
 

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lienthong.environment import v1
 from services.environment import vn_aqi
-from services.environment.air_quality_alert import Lifted, Raised
+from services.environment.air_quality_alert import Lifted, Raised, Transition
 from services.environment.documents import Hour, Station
 from services.environment.vn_aqi import PG_PER_UG, Index, Pollutant
 
@@ -97,6 +97,11 @@ def hour_recorded(station: Station, hour: Hour) -> v1.AirQualityHourRecorded:
         readings_used=hour.used,
         **_index_fields(published_index(hour)),
     )
+
+
+def alert_changed(station: Station, transition: Transition) -> v1.AirQualityAlertRaised | v1.AirQualityAlertLifted:
+    """The event of what happened to an alert."""
+    return alert_raised(station, transition) if isinstance(transition, Raised) else alert_lifted(station, transition)
 
 
 def alert_raised(station: Station, raised: Raised) -> v1.AirQualityAlertRaised:

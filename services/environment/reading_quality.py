@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -60,27 +60,14 @@ def judge(
     """Judges one reading of µg/m³ against the station's latest distinct and latest sound reading."""
     plausible = {p: to_pg_m3(value) for p, value in measured.items() if not _out_of_range(p, value)}
     values = {p: value for p, value in plausible.items() if not 0 < value < _UNIT_SCALE_PG_M3.get(p, 0)}
-    flags = tuple(_flags(len(measured) - len(plausible), len(plausible) - len(values), values, at_ms, latest_distinct_ms, latest_sound))
-    verdict = Verdict(flags, values)
-    return verdict if verdict.is_sound else Verdict(flags)
-
-
-def _flags(
-    implausible: int,
-    scaled: int,
-    values: Mapping[Pollutant, int],
-    at_ms: int,
-    latest_distinct_ms: int | None,
-    latest_sound: Sound | None,
-) -> Iterator[Flag]:
-    if implausible:
-        yield Flag.RANGE
-    if latest_sound is not None and _jumps(values, at_ms, latest_sound):
-        yield Flag.JUMP
-    if latest_distinct_ms is not None and abs(at_ms - latest_distinct_ms) < _REPEAT_MS:
-        yield Flag.REPEAT
-    if scaled:
-        yield Flag.UNIT_SCALE
+    found = {
+        Flag.RANGE: len(plausible) < len(measured),
+        Flag.JUMP: latest_sound is not None and _jumps(values, at_ms, latest_sound),
+        Flag.REPEAT: latest_distinct_ms is not None and abs(at_ms - latest_distinct_ms) < _REPEAT_MS,
+        Flag.UNIT_SCALE: len(values) < len(plausible),
+    }
+    verdict = Verdict(tuple(flag for flag, holds in found.items() if holds), values)
+    return verdict if verdict.is_sound else Verdict(verdict.flags)
 
 
 def _out_of_range(pollutant: Pollutant, ug_m3: float) -> bool:
@@ -90,9 +77,7 @@ def _out_of_range(pollutant: Pollutant, ug_m3: float) -> bool:
 def _jumps(values: Mapping[Pollutant, int], at_ms: int, before: Sound) -> bool:
     if abs(at_ms - before.at_ms) > _JUMP_MS:
         return False
-    return any(
-        abs(value - before.values[p]) > _MAX_STEP_PG_M3[p] for p, value in values.items() if p in before.values
-    )
+    return any(abs(value - before.values[p]) > _MAX_STEP_PG_M3[p] for p, value in values.items() if p in before.values)
 
 
 def _read_limits(flag: Flag, limit: str) -> dict[str, float]:

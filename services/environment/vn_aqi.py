@@ -72,9 +72,9 @@ def band(index: int) -> int:
 def nowcast(hours: Sequence[int | None]) -> Fraction | None:
     """Weighted mean of up to twelve hourly means, this hour first, that follows a change of the air quickly.
 
-    `None` where fewer than two of the latest three hours are there. The less steady the air, the less earlier hours weigh,
-    down to half from hour to hour. That form is printed without normalising, which is right only for twelve hours:
-    with gaps it is normalised here.
+    `None` where fewer than two of the latest three hours are there. The less steady the air, the less earlier hours
+    weigh, down to half from hour to hour. That form is printed without normalising, which is right only for twelve
+    hours: with gaps it is normalised here.
     """
     present = [c for c in hours if c is not None]
     if sum(c is not None for c in hours[:3]) < 2:
@@ -103,7 +103,7 @@ def sub_index(column: str, concentration: Concentration) -> int:
 
 
 def hourly_index(hours: Sequence[Means]) -> Index | None:
-    """Index of an hour from its means and those of the eleven hours before, this hour first; an empty one has no data."""
+    """Index of an hour from its means and those of the eleven before, this hour first; an empty one has no data."""
     particles = {p: nowcast([means.get(p) for means in hours]) for p in PARTICLES}
     if all(c is None for c in particles.values()):
         return None

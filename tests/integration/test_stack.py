@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import sys
 import textwrap
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +19,12 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from mesh.errors import ConfigurationError
-from mesh.stack import ChildFailed, Happening, Stack, endpoints
+from mesh.stack import ChildEvent, ChildFailed, Happening, Stack, endpoints
 from mesh.stack.folder import MARKER
 from mesh.stack.ports import free_port
 
 LOCALITIES = ["da-nang", "hue"]
+NO_MONGODB = "mongodb://nowhere/"
 
 
 async def eventually(check: Callable[[], bool], within_s: float = 30.0) -> None:
@@ -87,9 +88,9 @@ class TestServers:
 
     async def test_servers_of_your_own_are_used(self, tmp_path: Path) -> None:
         """With both addresses given nothing is started."""
-        async with Stack(["hue"], tmp_path, serve=False, mongodb_uri="mongodb://x/", nats_url="nats://y") as stack:
+        async with Stack(["hue"], tmp_path, serve=False, mongodb_uri=NO_MONGODB, nats_url="nats://y") as stack:
             assert stack.children == {}
-            assert stack.mongodb_uri == "mongodb://x/"
+            assert stack.mongodb_uri == NO_MONGODB
             assert stack.nats_url("hue") == "nats://y"
 
     async def test_one_nats_of_your_own_for_two_localities_is_refused(self, tmp_path: Path) -> None:
@@ -130,29 +131,32 @@ class TestAChildThatCrashes:
 
     async def test_ends_the_start_with_its_last_words(self, tmp_path: Path) -> None:
         """A server that cannot start says why, and those that did start are stopped."""
-        async with Stack(["da-nang"], tmp_path, serve=False):
-            pass
-        (tmp_path / "mongod" / "WiredTiger").write_text("garbage")
+        async with Stack([], tmp_path, serve=False, mongodb_uri=NO_MONGODB):
+            (tmp_path / "nodes").mkdir()
+            (tmp_path / "nodes" / "da-nang").mkdir()
+            (tmp_path / "nodes" / "da-nang" / "jetstream").write_text("no folder")
+        events: list[ChildEvent] = []
 
-        with pytest.raises(ChildFailed, match=r"(?s)mongod ended with status.*WiredTiger"):
-            async with Stack(["da-nang"], tmp_path, serve=False):
+        with pytest.raises(ChildFailed, match=r"(?s)da-nang.nats ended with status 1 .*jetstream"):
+            async with Stack(["da-nang"], tmp_path, serve=False, mongodb_uri=NO_MONGODB, on_event=events.append):
                 pass
 
-        async with Stack(["da-nang"], tmp_path, serve=False, fresh=True):
-            pass
+        assert [(event.child, event.happening) for event in events if event.child == "hub"] == [
+            ("hub", Happening.READY),
+            ("hub", Happening.STOPPED),
+        ]
 
 
 class TestTheLink:
     """Of a locality to the hub."""
 
     async def test_is_cut_and_comes_back(self, tmp_path: Path) -> None:
-        """A locality that is cut off stays so until it may rejoin; its own server goes on."""
-        async with Stack(LOCALITIES, tmp_path, serve=False) as stack:
+        """A locality that is cut off stays so until it may rejoin."""
+        async with Stack(LOCALITIES, tmp_path, serve=False, mongodb_uri=NO_MONGODB) as stack:
             assert stack.bus is not None
             await stack.bus.hub.wait_linked(LOCALITIES)
 
             await stack.cut_leaf("hue")
-            await _write(stack, "while cut", "hue")
             assert await stack.bus.hub.linked() == {"da-nang"}
 
             await stack.rejoin("hue")
@@ -164,10 +168,10 @@ class TestTheDataFolder:
 
     async def test_fresh_empties_a_folder_of_an_earlier_run(self, tmp_path: Path) -> None:
         """What a previous run wrote is gone, including what it did not know."""
-        async with Stack([], tmp_path, serve=False, mongodb_uri="mongodb://x/"):
+        async with Stack([], tmp_path, serve=False, mongodb_uri=NO_MONGODB):
             (tmp_path / "left").mkdir()
 
-        async with Stack([], tmp_path, serve=False, mongodb_uri="mongodb://x/", fresh=True):
+        async with Stack([], tmp_path, serve=False, mongodb_uri=NO_MONGODB, fresh=True):
             assert not (tmp_path / "left").exists()
 
     @pytest.mark.parametrize("fresh", [True, False])
@@ -179,7 +183,7 @@ class TestTheDataFolder:
             async with Stack([], tmp_path, fresh=fresh):
                 pass
 
-        assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+        assert os.listdir(tmp_path) == ["thesis.txt"]
 
     async def test_fresh_does_not_follow_links_out_of_the_folder(self, tmp_path: Path) -> None:
         """A symbolic link in the data folder is removed, what it points to is not."""
@@ -190,14 +194,14 @@ class TestTheDataFolder:
         (data / MARKER).touch()
         (data / "link").symlink_to(elsewhere)
 
-        async with Stack([], data, serve=False, mongodb_uri="mongodb://x/", fresh=True):
+        async with Stack([], data, serve=False, mongodb_uri=NO_MONGODB, fresh=True):
             assert not (data / "link").exists()
 
         assert (elsewhere / "thesis.txt").exists()
 
     async def test_a_folder_in_use_is_refused(self, tmp_path: Path) -> None:
         """Two stacks on one folder would destroy it; `fresh` neither helps nor harms."""
-        async with Stack([], tmp_path, serve=False, mongodb_uri="mongodb://x/"):
+        async with Stack([], tmp_path, serve=False, mongodb_uri=NO_MONGODB):
             (tmp_path / "mine").touch()
             with pytest.raises(ConfigurationError, match="in use"):
                 async with Stack([], tmp_path, fresh=True):
@@ -206,10 +210,10 @@ class TestTheDataFolder:
 
     async def test_endpoints_of_a_mesh_that_was_killed_are_no_endpoints(self, tmp_path: Path) -> None:
         """A file left by a killed run does not send the command to ports that are somebody else's now."""
-        async with Stack([], tmp_path, serve=False, mongodb_uri="mongodb://x/") as stack:
+        async with Stack([], tmp_path, serve=False, mongodb_uri=NO_MONGODB) as stack:
             left = stack.endpoints()
-        gone = subprocess.Popen([sys.executable, "-c", ""])
-        gone.wait()
+        gone = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+        await gone.wait()
         left.model_copy(update={"pid": gone.pid}).write(stack.endpoints_file)
 
         with pytest.raises(ConfigurationError, match="no longer runs"):
@@ -232,15 +236,14 @@ class TestAParent:
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
     async def test_leaves_no_child_behind(self, tmp_path: Path, number: signal.Signals) -> None:
         """Killed or interrupted, it takes its children with it, and the folder can be used again."""
-        parent = subprocess.Popen(
-            [sys.executable, "-c", self.SCRIPT, tmp_path], stdout=subprocess.PIPE, start_new_session=True
+        parent = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", self.SCRIPT, tmp_path), stdout=PIPE, stderr=DEVNULL, start_new_session=True
         )
         assert parent.stdout is not None
-        children: dict[str, int] = json.loads(await asyncio.to_thread(parent.stdout.readline))
+        children: dict[str, int] = json.loads(await parent.stdout.readline())
 
-        os.kill(parent.pid, number)
-        await asyncio.to_thread(parent.wait)
-        parent.stdout.close()
+        parent.send_signal(number)
+        await parent.wait()
 
         await eventually(lambda: not any(map(psutil.pid_exists, children.values())))
         async with Stack(["hue"], tmp_path, serve=False):
@@ -256,11 +259,11 @@ class TestAParent:
         assert all(pid == group for pid, group in asyncio.run(groups()))
 
 
-async def _write(stack: Stack, text: str, locality: str = "") -> None:
+async def _write(stack: Stack, text: str) -> None:
     """Leaves a trace in MongoDB and in the stream of the first locality."""
     async with AsyncMongoClient(stack.mongodb_uri) as mongodb:
         await mongodb.test.traces.insert_one({"text": text})
-    client = await nats.connect(stack.nats_url(locality or stack.localities[0]))
+    client = await nats.connect(stack.nats_url(stack.localities[0]))
     await client.jetstream().add_stream(name="TRACES", subjects=["traces"])
     await client.jetstream().publish("traces", text.encode())
     await client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from hypothesis import given
@@ -15,6 +16,7 @@ from mesh.stack.hub import Pair, permissions
 
 DN, HUE, HN = "da-nang", "hue", "ha-noi"
 AIR: Pair = (DN, HUE)
+NO_MONGODB = "mongodb://nowhere/"
 
 slugs = st.sampled_from([DN, HUE, HN])
 pairs = st.frozensets(st.tuples(slugs, slugs).filter(lambda pair: pair[0] != pair[1]))
@@ -75,13 +77,15 @@ class TestTheHub:
     """Of a stack that is told which agreements are active."""
 
     async def test_follows_the_agreements(self, tmp_path: Path) -> None:
-        """What becomes active is applied and written down, what ends is taken back, and a hub that is down catches up."""
+        """What becomes active is let through, what ends is taken back, and a hub that was down catches up."""
         active: set[Pair] = {AIR}
 
         async def active_pairs() -> set[Pair]:
             return set(active)
 
-        async with Stack([DN, HUE, HN], tmp_path, serve=False, active_pairs=active_pairs) as stack:
+        async with Stack(
+            [DN, HUE, HN], tmp_path, serve=False, mongodb_uri=NO_MONGODB, active_pairs=active_pairs
+        ) as stack:
             await _applied(stack, {AIR})
             active.add((HUE, DN))
             await _applied(stack, {AIR, (HUE, DN)})
@@ -93,7 +97,7 @@ class TestTheHub:
 
     async def test_begins_with_no_more_than_was_agreed(self, tmp_path: Path) -> None:
         """When the hub cannot be reached while a pair is revoked, a next start does not let it through again."""
-        async with Stack([DN, HUE], tmp_path, serve=False) as stack:
+        async with Stack([DN, HUE], tmp_path, serve=False, mongodb_uri=NO_MONGODB) as stack:
             assert stack.bus is not None
             await stack.bus.hub.apply([AIR, (HUE, DN)])
             await stack.child("hub").kill(restart=False)
@@ -103,12 +107,12 @@ class TestTheHub:
                     await asyncio.sleep(0.01)
             task.cancel()
 
-        async with Stack([DN, HUE], tmp_path, serve=False) as stack:
+        async with Stack([DN, HUE], tmp_path, serve=False, mongodb_uri=NO_MONGODB) as stack:
             assert stack.bus is not None
             assert stack.bus.hub.applied == {(HUE, DN)}
 
 
-def _returning(result: set[Pair]):  # type: ignore[no-untyped-def]
+def _returning(result: set[Pair]) -> Callable[[], Awaitable[set[Pair]]]:
     async def active_pairs() -> set[Pair]:
         return result
 

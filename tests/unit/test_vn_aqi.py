@@ -146,7 +146,8 @@ def test_eight_hours_of_ozone_need_six():
 
 
 @pytest.mark.parametrize(
-    ("index", "number"), [(0, 1), (50, 1), (51, 2), (100, 2), (101, 3), (150, 3), (151, 4), (201, 5), (301, 6), (500, 6)]
+    ("index", "number"),
+    [(0, 1), (50, 1), (51, 2), (100, 2), (101, 3), (150, 3), (151, 4), (201, 5), (301, 6), (500, 6)],
 )
 def test_bands_begin_one_above_the_band_before(index: int, number: int):
     assert band(index) == number

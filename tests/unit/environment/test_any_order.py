@@ -6,17 +6,13 @@ from collections import defaultdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nameko.testing.services import worker_factory
 
 from lienthong.environment.v1 import AirQualityHourRecorded
-from mesh.testing import ManualClock, MemoryStore, RecordingEmit
 from services.environment import air_quality_alert as alerts
 from services.environment.documents import Hour, Reading, Watch
 from services.environment.messages import published_index
-from services.environment.service import EnvironmentService
-from services.environment.settings import EnvironmentSettings
 from services.environment.vn_aqi import Index, Pollutant, hourly_index, mean, to_pg_m3
-from tests.unit.environment.conftest import MIDNIGHT, STATION, City, reading, timedelta
+from tests.unit.environment.city import STATION, City, new_city, reading
 
 LEVEL = 100
 MINUTES = st.integers(0, 40 * 12)
@@ -26,12 +22,7 @@ batches = st.lists(st.integers(1, 12), min_size=60, max_size=60)
 
 
 def city_after(feed: list[tuple[int, int]], sizes: list[int]) -> City:
-    store, emitted = MemoryStore(), RecordingEmit()
-    clock = ManualClock(MIDNIGHT + timedelta(days=14))
-    service = worker_factory(
-        EnvironmentService, store=store, emit=emitted, clock=clock, settings=EnvironmentSettings(alert_index=LEVEL)
-    )
-    city = City(service, emitted, clock, store)
+    city = new_city()
     city.register()
     rows = [reading(moment / 12, float(pm25)) for moment, pm25 in feed]
     for size in sizes:

@@ -12,7 +12,7 @@ from lienthong.environment.v1 import (
     AirQualityHourRecorded,
     CloseHoursRequest,
 )
-from tests.unit.environment.conftest import STATION, City, hours_of, reading
+from tests.unit.environment.city import STATION, City, hours_of, reading
 
 POOR, BAD = 3, 4
 PM25_OF_INDEX_120 = 62

@@ -15,7 +15,7 @@ from lienthong.environment.v1 import (
     ListStationsRequest,
 )
 from mesh.errors import InvalidArgument, NotFound
-from tests.unit.environment.conftest import MIDNIGHT, STATION, City, hours_of, reading
+from tests.unit.environment.city import MIDNIGHT, STATION, City, hours_of, reading
 
 
 def hourly(city: City, **wanted: object):
@@ -68,9 +68,7 @@ def test_closed_hours_come_oldest_first_and_by_page(city: City):
 def test_hours_are_bounded_by_when_they_start(city: City):
     city.record(*hours_of(0, [20] * 6))
 
-    found = hourly(
-        city, **{"from": MIDNIGHT + timedelta(minutes=1), "until": MIDNIGHT + timedelta(hours=3, seconds=1)}
-    )
+    found = hourly(city, **{"from": MIDNIGHT + timedelta(minutes=1), "until": MIDNIGHT + timedelta(hours=3, seconds=1)})
 
     assert [hour.hour.ToDatetime() for hour in found.hours] == [
         (MIDNIGHT + timedelta(hours=i)).replace(tzinfo=None) for i in (1, 2, 3)

@@ -10,7 +10,7 @@ import pytest
 from lienthong.environment.v1 import AirQualityHourRecorded
 from mesh.errors import NotFound
 from services.environment.documents import Reading as Kept
-from tests.unit.environment.conftest import STATION, City, hours_of, reading
+from tests.unit.environment.city import STATION, City, hours_of, reading
 
 
 def test_good_rows_are_kept_and_counted(city: City):

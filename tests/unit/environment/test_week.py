@@ -5,17 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import Counter
-from datetime import timedelta
 
 import pytest
-from nameko.testing.services import worker_factory
 
 from examples import week
 from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaised, Concentrations, Reading
-from mesh.testing import ManualClock, MemoryStore, RecordingEmit
-from services.environment.service import EnvironmentService
-from services.environment.settings import EnvironmentSettings
-from tests.unit.environment.conftest import MIDNIGHT, City
+from tests.unit.environment.city import City, new_city
 
 LOCALITIES = {"01": "ha-noi", "22": "quang-ninh", "46": "hue", "48": "da-nang"}
 BATCH = 500
@@ -34,12 +29,7 @@ def _reading(row: dict[str, str]) -> Reading:
 
 
 def _replayed(province: str) -> tuple[City, Counter[str]]:
-    store, emitted = MemoryStore(), RecordingEmit()
-    clock = ManualClock(MIDNIGHT + timedelta(days=14))
-    service = worker_factory(
-        EnvironmentService, store=store, emit=emitted, clock=clock, settings=EnvironmentSettings()
-    )
-    city, counts = City(service, emitted, clock, store), Counter[str]()
+    city, counts = new_city(), Counter[str]()
     rows = sent(province)
     for station in {row.station_id for row in rows}:
         city.register(station)
@@ -54,7 +44,7 @@ ROWS = list(csv.DictReader(gzip.decompress(week.FILE.read_bytes()).decode().spli
 
 
 def test_the_bundled_file_is_what_the_generator_makes():
-    assert ROWS == list(week.rows())
+    assert list(week.rows()) == ROWS
 
 
 @pytest.mark.parametrize("province", LOCALITIES)
