@@ -26,6 +26,7 @@ from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.gauges import keep_measuring
 from mesh.neighbours import Neighbours
 from mesh.rpc import Door, handlers
 from mesh.unit import Raw
@@ -53,6 +54,7 @@ class Host:
         self._tokens: dict[tuple[str, str], TokenSource] = {}
         self._server: grpc.aio.Server | None = None
         self._health: Any = None
+        self._measuring: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
 
     async def start(self) -> None:
@@ -79,9 +81,13 @@ class Host:
         await connecting
         await self._server.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        if self.settings.otlp_endpoint:
+            self._measuring = asyncio.create_task(keep_measuring(self), name="gauges")
 
     async def stop(self) -> None:
         """Drains: says NOT_SERVING, answers the calls under way, stops the services, then closes connections."""
+        if self._measuring is not None:
+            self._measuring.cancel()
         drain_s = self.settings.runtime.drain_timeout_s
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         if self._server is not None:

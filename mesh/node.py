@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mesh.container import MeshContainer
     from mesh.host import Host
     from mesh.log import Log
+    from mesh.relay import Relay
+    from mesh.subscribe import Flow
 
 _CONTRACT = node_service_pb2.DESCRIPTOR.services_by_name["NodeService"]
 _PAGE = 500
@@ -83,7 +85,7 @@ class Node:
     def get_status(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:
         container = self._container(request.service)
         return pb.GetStatusResponse(
-            logs=[_log_status(container, log) for log in list(container.logs.values())],
+            logs=[_log_status(relay) for relay in list(container.relays.values())],
             subscriptions=sorted(_subscriptions(container), key=_by_subscription),
         )
 
@@ -123,7 +125,10 @@ class Node:
                     )
                     for line in reader.lines
                 ]
-        return pb.ListMarksResponse(marks=sorted(found, key=_by_subscription))
+        return pb.ListMarksResponse(
+            marks=sorted(found, key=_by_subscription),
+            declarations=[_declaration(flow) for flow in list(container.flows)],
+        )
 
     def list_dead_letters(self, request: pb.ListDeadLettersRequest) -> pb.ListDeadLettersResponse:
         database = self._container(request.service).database
@@ -167,15 +172,14 @@ def _by_subscription(row: Any) -> tuple[str, ...]:
     return row.subscription, row.stream, getattr(row, "line", "")
 
 
-def _log_status(container: MeshContainer, log: Log) -> pb.LogStatus:
-    committed, _ = heads(container.database, log)
-    published = min(container.relays[log.name].published, committed)
-    age = 0.0
-    if published < committed:
-        oldest = logs.read(container.database, log, after_position=published, limit=1)
-        age = (datetime.now(UTC) - oldest[0]["at"]).total_seconds() if oldest else 0.0
+def _log_status(relay: Relay) -> pb.LogStatus:
+    status = relay.status()
     return pb.LogStatus(
-        log=log.name, stream=log.stream, committed=committed, published=published, oldest_unpublished_s=age
+        log=relay.log.name,
+        stream=relay.log.stream,
+        committed=status.committed,
+        published=status.published,
+        oldest_unpublished_s=status.oldest_unpublished_s,
     )
 
 
@@ -195,6 +199,17 @@ def _subscriptions(container: MeshContainer) -> Iterator[pb.SubscriptionStatus]:
             parked_events=waiting,
             dead_letters=collection.count_documents(query) - waiting,
         )
+
+
+def _declaration(flow: Flow) -> pb.Declaration:
+    return pb.Declaration(
+        subscription=flow.handling.subscription,
+        stream=flow.source.stream,
+        subject=flow.source.subject.format(partition="*"),
+        types=sorted(flow.handling.types or ()),
+        start_sequences=flow.started_at.sequences if flow.started_at else {},
+        started=flow.started_at is not None,
+    )
 
 
 def _log_pages(container: MeshContainer, log: Log, request: pb.ReadLogRequest) -> Iterator[pb.ReadLogResponse]:

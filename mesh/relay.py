@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,18 @@ _LONGEST_BACKOFF_S = 2.0
 
 class StreamMoved(Exception):
     """The stream's last sequence is not what the relay thought: ask the stream and go on from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """How far a log has been copied to its stream."""
+
+    committed: int
+    """Highest position committed."""
+    published: int
+    """Highest position known to be in the stream."""
+    oldest_unpublished_s: float
+    """Age of the oldest entry that is not; 0 when there is none."""
 
 
 class Relay:
@@ -89,6 +102,16 @@ class Relay:
         while self.published < position:
             self._advanced.clear()
             await self._advanced.wait()
+
+    def status(self) -> RelayStatus:
+        """Blocking: how far the log has been copied."""
+        committed, _ = heads(self._container.database, self.log)
+        published = min(self.published, committed)
+        oldest = []
+        if published < committed:
+            oldest = logs.read(self._container.database, self.log, after_position=published, limit=1)
+        age_s = (datetime.now(UTC) - oldest[0]["at"]).total_seconds() if oldest else 0.0
+        return RelayStatus(committed, published, age_s)
 
     async def _run(self) -> None:
         backoff = 0.05

@@ -120,20 +120,23 @@ class Flow:
 
     async def lag(self) -> int:
         """Events of its lines that no mark covers yet, as far as the log behind them tells."""
+        return sum((await self.lags()).values())
+
+    async def lags(self) -> dict[str, int]:
+        """The same by line. Where the heads of the log are not known here, only parked lines show."""
+        reached = {line.line: line for reader in self.readers for line in reader.lines}
         try:
             heads = await self.source.log.heads()
         except MeshError:
             heads = None
-        reached = {line.line: line for reader in self.readers for line in reader.lines}
         if heads is None:
-            return sum(max(0, line.seen - line.sequence) for line in reached.values() if line.parked)
+            heads = {line.line: line.seen for line in reached.values() if line.parked}
         start = self.started_at.sequences if self.started_at else {}
-        behind = (
-            head - (reached[line].sequence if line in reached else start.get(line, 0))
+        return {
+            line: max(0, head - (reached[line].sequence if line in reached else start.get(line, 0)))
             for line, head in heads.items()
             if self.source.covers(line)
-        )
-        return sum(max(0, count) for count in behind)
+        }
 
     async def _run(self) -> None:
         self.started_at = start = await self._declare()

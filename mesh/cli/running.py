@@ -1,21 +1,168 @@
-"""Where the running mesh is: what `lienthong up` wrote to `endpoints.json`."""
+"""The running mesh as the command line reaches it: addresses and tokens that `lienthong up` wrote down."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from mesh.cli.exits import NoMesh
+import nats
+from lienthong.mesh.v1 import ListServicesRequest
+from nats.aio.client import Client as Nats
+from nats.errors import Error as NatsError
+
+from mesh.cli import services
+from mesh.cli.exits import NoMesh, UsageError
+from mesh.client import Client
 from mesh.config import Settings, load
+from mesh.errors import ConfigurationError, Unavailable
+from mesh.stack.endpoints import Endpoints, LocalityEndpoints
+from mesh.stack.endpoints import read as read_endpoints
+from mesh.stack.keys import Keys
+
+NODE: Final = "lienthong.mesh.v1.NodeService"
+ENVIRONMENT: Final = "lienthong.environment.v1.EnvironmentService"
+EXCHANGE: Final = "lienthong.exchange.v1.ExchangeService"
+
+_SERVER_STREAM_S: Final = 120.0
+"""Longest time a log may take to be read."""
+
+
+class RunningMesh:
+    """Localities by slug, and clients for their services. Made and closed on one event loop."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
+        self._clients: dict[tuple[str, str], Client] = {}
+        self._nats: dict[str, Nats] = {}
+
+    @property
+    def localities(self) -> tuple[str, ...]:
+        """Slugs of what runs."""
+        return tuple(self.endpoints.localities)
+
+    def chosen(self, locality: str | None) -> tuple[str, ...]:
+        """The locality asked for, or all. Raises UsageError when it does not run here."""
+        if locality is None:
+            return self.localities
+        self.at(locality)
+        return (locality,)
+
+    def at(self, locality: str) -> LocalityEndpoints:
+        """Addresses of one locality. Raises UsageError when it does not run here."""
+        found = self.endpoints.localities.get(locality)
+        if found is None:
+            raise UsageError(f"{locality} does not run here; running: {', '.join(self.localities)}")
+        return found
+
+    def client(self, locality: str, service: str) -> Client:
+        """Client of a service by its full name, with the operator's token."""
+        key = (locality, service)
+        if key not in self._clients:
+            at = self.at(locality)
+            self._clients[key] = Client(service, at.grpc, token=lambda: at.token)
+        return self._clients[key]
+
+    def node(self, locality: str) -> Client:
+        """Client of what the runtime of a locality's services tells about itself."""
+        return self.client(locality, NODE)
+
+    async def services(self, locality: str) -> list[str]:
+        """Names of the services of a locality."""
+        answer = await self.node(locality).call("ListServices", ListServicesRequest())
+        return list(answer.services)
+
+    async def pages(self, locality: str, method: str, request: Any) -> AsyncIterator[Any]:
+        """Answers of a server-streaming method of the node."""
+        async for page in self.node(locality).stream(method, request, deadline_s=_SERVER_STREAM_S):
+            yield page
+
+    async def nats(self, locality: str) -> Nats:
+        """Connection to a locality's NATS server. Raises Unavailable when it does not answer."""
+        if locality not in self._nats:
+            try:
+                self._nats[locality] = await nats.connect(
+                    self.at(locality).nats,
+                    connect_timeout=2,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.25,
+                    error_cb=_ignore,
+                )
+            except (NatsError, OSError, TimeoutError) as error:
+                raise Unavailable(f"NATS of {locality} does not answer: {type(error).__name__}") from error
+        return self._nats[locality]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await asyncio.gather(*(connection.close() for connection in self._nats.values()))
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
+
+
+@asynccontextmanager
+async def running_mesh(data: Path | None = None) -> AsyncIterator[RunningMesh]:
+    """The mesh that `lienthong up` runs. Raises NoMesh when none does."""
+    mesh = RunningMesh(endpoints_of(_settings(data)))
+    try:
+        yield mesh
+    finally:
+        await mesh.close()
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """Where the mesh of these settings is reached. Raises NoMesh."""
+    try:
+        return read_endpoints(settings.endpoints_file())
+    except ConfigurationError as error:
+        raise NoMesh(str(error)) from None
+
+
+def with_mesh(data: Path | None, action: Callable[[RunningMesh], Any]) -> Any:
+    """Runs an asynchronous action on the running mesh, from a command's plain function."""
+
+    async def run() -> Any:
+        async with running_mesh(data) as mesh:
+            return await action(mesh)
+
+    return asyncio.run(run())
 
 
 def joined_settings(**given: Any) -> Settings:
-    """Settings of a process beside a running mesh: what is not set is taken from the mesh's endpoints.
+    """Settings of a process that joins the mesh that runs here, if one does: its servers, keys and addresses.
 
-    A process whose MongoDB or NATS is set belongs to another mesh, and takes nothing.
+    A process whose MongoDB or NATS is set belongs to another mesh, and takes nothing. What is set stays.
     """
     settings = load(**given)
-    if settings.model_fields_set & {"mongodb_uri", "nats_url"} or not settings.endpoints_file().exists():
+    file = settings.endpoints_file()
+    if settings.model_fields_set & {"mongodb_uri", "nats_url"} or not file.exists():
         return settings
-    return settings
+    endpoints = endpoints_of(settings)
+    if settings.locality not in endpoints.localities:
+        raise UsageError(f"{settings.locality} does not run here; running: {', '.join(endpoints.localities)}")
+    offered = _offered(endpoints, settings.locality, file.parent)
+    return load(**{name: value for name, value in offered.items() if name not in settings.model_fields_set}, **given)
+
+
+def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
+    keys = Keys(data / "keys")
+    here = endpoints.localities[locality]
+    return {
+        "data_dir": data,
+        "mongodb_uri": endpoints.mongodb,
+        "nats_url": here.nats,
+        "peers": {slug: at.grpc for slug, at in endpoints.localities.items() if slug != locality},
+        "services": dict.fromkeys(services.installed(), here.grpc),
+        "auth": {
+            "private_key_file": keys.file(locality),
+            "trusted_keys": {slug: keys.public(slug) for slug in endpoints.localities},
+        },
+    }
+
+
+def _settings(data: Path | None) -> Settings:
+    return load() if data is None else load(data_dir=data)
+
+
+async def _ignore(error: Exception) -> None:
+    """Keeps nats-py from printing a traceback while a server is away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,6 +72,14 @@ class Hour(Document):
     alert = RecordField(default=dict)
     """The alert's state after this hour; empty when the fold has not passed it."""
     meta = {"collection": "hours", "indexes": [("station_id", "hour")]}
+
+    def add(self, values: Mapping[str, int]) -> None:
+        """Lets what is sound of a reading enter the means."""
+        sums, counts = self.sums, self.counts
+        for pollutant, value in values.items():
+            sums[pollutant] = sums.get(pollutant, 0) + value
+            counts[pollutant] = counts.get(pollutant, 0) + 1
+        self.used += 1
 
 
 class Watch(Document):

@@ -63,8 +63,7 @@ class StationHours:
         document.flagged += bool(verdict.flags)
         if verdict.values:
             self.changed.add(hour)
-            document.used += 1
-            _add_to(document, verdict)
+            document.add(verdict.values)
 
     def settle(self, received_ms: int) -> None:
         """Closes and corrects what the added readings close and correct."""
@@ -197,10 +196,3 @@ class StationHours:
 
     def _delay_ms(self) -> int:
         return int(self.settings.closing_delay_s * 1000)
-
-
-def _add_to(document: Hour, verdict: Verdict) -> None:
-    sums, counts = document.sums, document.counts
-    for pollutant, value in verdict.values.items():
-        sums[pollutant] = sums.get(pollutant, 0) + value
-        counts[pollutant] = counts.get(pollutant, 0) + 1

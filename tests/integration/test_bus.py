@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import nats
 import pytest
@@ -13,9 +13,10 @@ from nats.aio.client import Client
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, StreamConfig
+from nats.js.api import StreamConfig
 
 from mesh import sharing
+from mesh.stack import hub
 from tests.conftest import Nodes
 
 DN, HUE, HN = "da-nang", "hue", "ha-noi"
@@ -46,6 +47,19 @@ class Site:
     async def share(self, count: int, subject: str = SUBJECT, size: int = 10) -> None:
         for _ in range(count):
             await self.jetstream.publish(subject, b"x" * size)
+
+    async def make_consumer(self, provider: str, name: str, deliver_subject: str) -> None:
+        """Makes a consumer on what the provider shares with this locality, as its own server does to source it."""
+        stream = sharing.share_stream(provider, self.slug)
+        config = {"name": name, "deliver_subject": deliver_subject, "deliver_policy": "all", "ack_policy": "none"}
+        reply = f"$JSC.R.{provider}.x.{stream}.{name}.r"
+        answers = await self.client.subscribe(reply)
+        await self.client.flush()
+        request = json.dumps({"stream_name": stream, "config": config}).encode()
+        await self.client.publish(
+            f"{sharing.api_prefix(provider)}.CONSUMER.CREATE.{stream}.{name}", request, reply=reply
+        )
+        assert "error" not in json.loads((await answers.next_msg(timeout=5)).data)
 
     async def received(self) -> int:
         return (await self.jetstream.stream_info(sharing.received_stream(self.slug))).state.messages
@@ -147,6 +161,66 @@ class TestAnAgreement:
         await sharing.declare_received(hue.jetstream, HUE, [DN])
 
         await hue.has_received(10)
+
+
+class TestARecipientThatLacksASubject:
+    """Of a recipient that may do less at the hub than `hub.permissions` says: why each subject is there."""
+
+    @pytest.mark.parametrize(
+        ("altered", "first_window_arrives"),
+        [
+            pytest.param(lambda subject: "" if subject.startswith("$JS.FC.") else subject, True, id="flow-control"),
+            pytest.param(lambda subject: "" if subject.startswith("deliver.") else subject, False, id="delivery"),
+            pytest.param(
+                lambda subject: subject.removesuffix(".>") if subject.startswith("deliver.") else subject,
+                False,
+                id="all-below-the-delivery-subject",
+            ),
+            pytest.param(lambda subject: "" if subject.startswith("$JSC.R.") else subject, False, id="replies"),
+            pytest.param(lambda subject: "" if ".CONSUMER.CREATE." in subject else subject, False, id="requests"),
+        ],
+    )
+    async def test_stalls_silently(
+        self,
+        three_nodes: Nodes,
+        join: Join,
+        monkeypatch: pytest.MonkeyPatch,
+        altered: Callable[[str], str],
+        first_window_arrives: bool,
+    ) -> None:
+        """Sourcing stops, at once or after a window, without an error; ha-noi's, fully permitted, brings all."""
+        monkeypatch.setattr(hub, "permissions", _altered(hub.permissions, HUE, altered))
+        da_nang, hue, ha_noi = [await join(three_nodes, slug) for slug in (DN, HUE, HN)]
+        for site in (hue, ha_noi):
+            await da_nang.declare_share(site.slug)
+        three_nodes.apply((DN, HUE), (DN, HN))
+        await da_nang.share(1500, size=30_000)
+        await da_nang.share(1500, SUBJECT.replace("hue", "ha-noi"), size=30_000)
+
+        for site in (hue, ha_noi):
+            await sharing.declare_received(site.jetstream, site.slug, [DN])
+
+        await ha_noi.has_received(1500)
+        info = await hue.jetstream.stream_info(sharing.received_stream(HUE))
+        assert info.state.messages < 1500
+        assert (info.state.messages > 0) == first_window_arrives
+        assert info.sources is not None
+        assert info.sources[0].error is None
+
+
+Granting = Callable[[Iterable[hub.Pair]], dict[str, hub.Permissions]]
+
+
+def _altered(permissions: Granting, slug: str, altered: Callable[[str], str]) -> Granting:
+    def grant(pairs: Iterable[hub.Pair]) -> dict[str, hub.Permissions]:
+        granted = permissions(pairs)
+        if slug in granted:
+            mine = granted[slug]
+            mine.publish = [subject for subject in map(altered, mine.publish) if subject]
+            mine.subscribe = [subject for subject in map(altered, mine.subscribe) if subject]
+        return granted
+
+    return grant
 
 
 class TestWithoutAnAgreement:
@@ -317,6 +391,25 @@ class TestARawClientOfHue:
         message = await ha_noi.jetstream.get_msg(sharing.received_stream(HN), 2)
         assert sharing.provider_of(message.headers, HN, [DN, HUE]) == HUE
 
+    async def test_cannot_turn_a_delivery_against_the_provider(self, two_nodes: Nodes, join: Join) -> None:
+        """A consumer on its own share stream that delivers into da-nang's streams or API writes and deletes nothing."""
+        da_nang, hue = await join(two_nodes, DN), await join(two_nodes, HUE)
+        await da_nang.declare_share(HUE)
+        await da_nang.jetstream.add_stream(StreamConfig(name="EVENTS_DA_NANG_HEALTH", subjects=["events.>"]))
+        await da_nang.jetstream.publish("events.da-nang.health.advisory.0", b"true")
+        two_nodes.apply((DN, HUE))
+        await da_nang.jetstream.publish(SUBJECT, b"")  # the API takes an empty body for consent
+        targets = [f"$JS.API.STREAM.{verb}.EVENTS_DA_NANG_HEALTH" for verb in ("PURGE", "DELETE")]
+        for number, target in enumerate(["events.forged", *targets]):
+            await hue.make_consumer(DN, f"against-{number}", target)
+        honest = await hue.client.subscribe(f"{sharing.deliver_prefix(DN, HUE)}.honest")
+        await hue.make_consumer(DN, "honest", f"{sharing.deliver_prefix(DN, HUE)}.honest")
+
+        await honest.next_msg(timeout=5)
+
+        info = await da_nang.jetstream.stream_info("EVENTS_DA_NANG_HEALTH")
+        assert (info.state.messages, info.state.last_seq) == (1, 1)
+
     async def test_cannot_leave_what_it_had_running(self, two_nodes: Nodes, join: Join) -> None:
         """A consumer hue made on its own share stream while it had an agreement delivers nothing after revocation."""
         da_nang, hue = await join(two_nodes, DN), await join(two_nodes, HUE)
@@ -324,14 +417,7 @@ class TestARawClientOfHue:
         two_nodes.apply((DN, HUE))
         subject = f"{sharing.deliver_prefix(DN, HUE)}.mine"
         mine = await hue.client.subscribe(subject)
-        await hue.client.flush()
-        config = ConsumerConfig(name="mine", deliver_subject=subject, ack_policy=nats.js.api.AckPolicy.NONE)
-        body = {"stream_name": "SHARED_DA_NANG_TO_HUE", "config": config.as_dict()}
-        reply = f"$JSC.R.{DN}.x.SHARED_DA_NANG_TO_HUE.mine.r"
-        answers = await hue.client.subscribe(reply)
-        create = f"$JS.{DN}.API.CONSUMER.CREATE.SHARED_DA_NANG_TO_HUE.mine"
-        await hue.client.publish(create, json.dumps(body).encode(), reply=reply)
-        assert "error" not in json.loads((await answers.next_msg(timeout=5)).data)
+        await hue.make_consumer(DN, "mine", subject)
         await da_nang.share(1)
         await mine.next_msg(timeout=5)
 

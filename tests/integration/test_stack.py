@@ -137,7 +137,7 @@ class TestAChildThatCrashes:
             (tmp_path / "nodes" / "da-nang" / "jetstream").write_text("no folder")
         events: list[ChildEvent] = []
 
-        with pytest.raises(ChildFailed, match=r"(?s)da-nang.nats ended with status 1 .*jetstream"):
+        with pytest.raises(ChildFailed, match=r"(?s)da-nang.nats ended with status 1 .*JetStream"):
             async with Stack(["da-nang"], tmp_path, serve=False, mongodb_uri=NO_MONGODB, on_event=events.append):
                 pass
 
