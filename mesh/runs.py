@@ -21,6 +21,8 @@ _logger = logging.getLogger(__name__)
 
 _TRIES = 8
 """How often a call whose views went stale is run again before the caller is told ABORTED."""
+_PATIENCE = 3
+"""Tries after which a stale call is run while new ones wait."""
 _STALE = Stale(())
 
 
@@ -29,8 +31,12 @@ class Runs:
 
     def __init__(self, container: MeshContainer) -> None:
         self._container = container
-        self._stale: list[tuple[Call, asyncio.Future[Any]]] = []
+        self._stale: list[tuple[Call, asyncio.Future[Any], int]] = []
         self._rerunning: asyncio.Task[None] | None = None
+        self._first_tries = 0
+        self._admitting = asyncio.Event()
+        self._admitting.set()
+        self._alone = asyncio.Event()
 
     async def perform(self, calls: Sequence[Call]) -> list[Any]:
         """Runs calls one after another as one run and commits them together.
@@ -39,7 +45,14 @@ class Runs:
         stages nothing and fails no other. Calls whose views went stale are gathered with those of other runs
         and run again one behind the other, so many writers of one document need few commits.
         """
-        answers = await self._once(list(calls), first=True)
+        await self._admitting.wait()
+        self._first_tries += 1
+        try:
+            answers = await self._once(list(calls), first=True)
+        finally:
+            self._first_tries -= 1
+            if not self._first_tries:
+                self._alone.set()
         stale = [index for index, answer in enumerate(answers) if answer is _STALE]
         again = await asyncio.gather(*(self._until_fresh(calls[index]) for index in stale))
         for index, answer in zip(stale, again, strict=True):
@@ -52,11 +65,11 @@ class Runs:
             await self._rerunning
 
     async def _until_fresh(self, call: Call) -> Any:
-        for _ in range(_TRIES):
+        for tried in range(1, _TRIES + 1):
             if call.deadline is not None and call.deadline < time.monotonic():
                 break
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._stale.append((call, future))
+            self._stale.append((call, future, tried))
             if self._rerunning is None or self._rerunning.done():
                 self._rerunning = asyncio.create_task(self._rerun())
             answer = await future
@@ -66,15 +79,26 @@ class Runs:
 
     async def _rerun(self) -> None:
         while self._stale:
+            if max(tried for _, _, tried in self._stale) >= _PATIENCE:
+                await self._be_alone()
             batch, self._stale = self._stale, []
             try:
-                answers = await self._once([call for call, _ in batch], first=False)
+                answers = await self._once([call for call, _, _ in batch], first=False)
             except Exception as error:
                 _logger.exception("a run could not be run again")
                 answers = [classify(error)] * len(batch)
-            for (_, future), answer in zip(batch, answers, strict=True):
+            finally:
+                self._admitting.set()
+            for (_, future, _), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+    async def _be_alone(self) -> None:
+        """Holds new calls back until those under way are done, so that what has lost too often wins now."""
+        self._admitting.clear()
+        while self._first_tries:
+            self._alone.clear()
+            await self._alone.wait()
 
     async def _once(self, calls: list[Call], *, first: bool) -> list[Any]:
         """Runs and commits once; answers `_STALE` for calls to be run again."""
