@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from mesh.errors import StartUpError
+
+_log = logging.getLogger(__name__)
 
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_BYTES = 20_000_000
@@ -121,7 +124,7 @@ class Child:
         """Stops the child, SIGTERM first and SIGKILL when it takes too long; it stays down until `start`."""
         await self._let_go()
         await self._end()
-        self._report(ChildEvent(self.name, Happening.STOPPED))
+        self._tell(Happening.STOPPED)
 
     async def kill(self, *, restart: bool = True) -> None:
         """Kills the child with SIGKILL, as a crash would, and returns when it is gone.
@@ -152,7 +155,7 @@ class Child:
             status = await self._process.wait()
             self._is_ready.clear()
             crashes = 1 if loop.time() - ready_at >= self._backoff.forgive_after_s else crashes + 1
-            self._report(ChildEvent(self.name, Happening.CRASHED, f"{_how(status)}; log: {self.log}"))
+            self._tell(Happening.CRASHED, f"{_how(status)}; log: {self.log}")
             crashes = await self._start_again(crashes)
 
     async def _start_again(self, crashes: int) -> int:
@@ -161,10 +164,10 @@ class Child:
             try:
                 await self._run_until_ready()
                 return crashes
-            except (ChildFailed, OSError) as failure:
+            except Exception as failure:  # noqa: BLE001 - whatever it is, giving up would leave the child down for good
                 crashes += 1
                 await self._end()
-                self._report(ChildEvent(self.name, Happening.CRASHED, str(failure)))
+                self._tell(Happening.CRASHED, str(failure))
 
     async def _run_until_ready(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +186,7 @@ class Child:
         self.starts += 1
         await self._wait_until_ready(self._process)
         self._is_ready.set()
-        self._report(ChildEvent(self.name, Happening.READY, f"process {self.pid}"))
+        self._tell(Happening.READY, f"process {self.pid}")
 
     async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
         try:
@@ -217,6 +220,12 @@ class Child:
         except TimeoutError:
             self.signal(signal.SIGKILL)
             await process.wait()
+
+    def _tell(self, happening: Happening, detail: str = "") -> None:
+        try:
+            self._report(ChildEvent(self.name, happening, detail))
+        except Exception:  # a listener's mistake is no reason to leave a child alone
+            _log.exception("could not report that %s %s", self.name, happening)
 
     def _tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []

@@ -190,9 +190,7 @@ class Stack:
         services = {slug: self._service_child(slug, trusted) for slug in self.localities}
         self.children |= {f"{slug}.services": child for slug, child in services.items()}
         starting.push_async_callback(_stop_all, list(services.values()))
-        async with asyncio.TaskGroup() as group:
-            for child in services.values():
-                group.create_task(child.start())
+        await _start_all(list(services.values()))
 
     def _service_child(self, locality: str, trusted_keys: str) -> Child:
         name = f"{locality}.services"
@@ -279,6 +277,15 @@ async def serves(address: str) -> bool:
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == HealthCheckResponse.SERVING)
+
+
+async def _start_all(children: Sequence[Child]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for child in children:
+                group.create_task(child.start())
+    except ExceptionGroup as failures:  # the first one ended the others
+        raise failures.exceptions[0] from None
 
 
 async def _stop_all(children: Sequence[Child]) -> None:
