@@ -232,6 +232,9 @@ class Committer:
                 if not _transient(error):
                     raise
                 _logger.warning("%s: a commit is tried again: %s", self._service, type(error).__name__)
+            except Exception:
+                self._abandon()  # such as a document that cannot be encoded; the session is still in its transaction
+                raise
             time.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
 

@@ -109,7 +109,9 @@ class MeshContainer(ServiceContainer):
         self.committer.start()
 
     def _events_log(self) -> Log:
-        subjects = getattr(self.service_cls, "subjects", None) or (f"events.{self.locality}.{self.service_name}.>",)
+        subjects = [f"events.{self.locality}.{self.service_name}.>"]
+        if hasattr(self.service_cls, "log_subjects"):  # a log of events that were born elsewhere
+            subjects = self.service_cls.log_subjects(self.locality)
         return Log(
             name=EVENTS_LOG,
             stream=events_stream(self.locality, self.service_name),
@@ -123,8 +125,8 @@ class MeshContainer(ServiceContainer):
             self.logs[log.name] = log
             await self.in_thread(logs.prepare, self.database, log)
             relay = Relay(self, log)
-            self.relays[log.name] = relay
             await relay.start()
+            self.relays[log.name] = relay
         return self.relays[log.name]
 
     # --- handler runs ------------------------------------------------------------------------------------

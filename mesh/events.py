@@ -391,16 +391,6 @@ def events_stream(locality: str, service: str) -> str:
     return f"EVENTS_{_stream_token(locality)}_{_stream_token(service)}"
 
 
-def shared_stream(from_: str, to: str) -> str:
-    """Stream of a share log, as `SHARED_DA_NANG_TO_HUE`."""
-    return f"SHARED_{_stream_token(from_)}_TO_{_stream_token(to)}"
-
-
-def received_stream(locality: str) -> str:
-    """Stream that sources every share stream meant for a locality, as `RECEIVED_HUE`."""
-    return f"RECEIVED_{_stream_token(locality)}"
-
-
 def _stream_token(name: str) -> str:
     return name.upper().replace("-", "_")
 

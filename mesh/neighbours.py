@@ -18,6 +18,7 @@ from mesh.unit import EVENTS_LOG, Raw
 if TYPE_CHECKING:
     from mesh.container import MeshContainer
     from mesh.host import Host
+    from mesh.log import Log
 
 _NODE_SERVICE = "lienthong.mesh.v1.NodeService"
 _DEADLINE_S = 5.0
@@ -65,7 +66,7 @@ class _LogOf:
         if container is not None:
             start: Start = await container.in_thread(begin_here, container, everything)
             return start
-        response = await self._heads()
+        response = await self._heads(with_floors=everything)
         if everything:
             return Start(response.floor_position - 1, dict(response.floor_sequences))
         return Start(response.position, dict(response.sequences))
@@ -106,12 +107,16 @@ def begin_here(container: MeshContainer, everything: bool) -> Start:
     log = container.logs.get(EVENTS_LOG)
     if log is None:
         raise NotFound("log", container.service_name)
+    return start_of_log(container, log) if everything else Start(*heads(container.database, log))
+
+
+def start_of_log(container: MeshContainer, log: Log) -> Start:
+    """Blocking: where a subscription begins that wants all a log still holds."""
     position, sequences = heads(container.database, log)
-    if everything:
-        lowest = logs.floor(container.database, log)
-        if lowest is not None:
-            return Start(lowest - 1, logs.floor_sequences(container.database, log))
-    return Start(position, sequences)
+    lowest = logs.floor(container.database, log)
+    floors = logs.floor_sequences(container.database, log)
+    # A line of which nothing is left begins at its head: what is gone is no hole.
+    return Start(position if lowest is None else lowest - 1, {**sequences, **floors})
 
 
 def raise_here(container: MeshContainer, log_name: str, position: int, sequences: Mapping[str, int]) -> None:

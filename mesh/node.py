@@ -19,7 +19,7 @@ from mesh import letters
 from mesh import log as logs
 from mesh.commit import heads
 from mesh.errors import InvalidArgument, NotFound
-from mesh.neighbours import raise_here
+from mesh.neighbours import raise_here, start_of_log
 from mesh.rpc import Door, answer, snake_case, stream
 from mesh.unit import EVENTS_LOG, Raw
 from mesh.validation import check
@@ -94,13 +94,12 @@ class Node:
         if request.known_position or request.known_sequences:
             raise_here(container, log.name, request.known_position, dict(request.known_sequences))
         position, sequences = heads(container.database, log)
-        lowest = logs.floor(container.database, log)
-        return pb.GetHeadsResponse(
-            position=position,
-            sequences=sequences,
-            floor_position=position + 1 if lowest is None else lowest,
-            floor_sequences=sequences if lowest is None else logs.floor_sequences(container.database, log),
-        )
+        response = pb.GetHeadsResponse(position=position, sequences=sequences)
+        if request.with_floors:
+            start = start_of_log(container, log)
+            response.floor_position = start.position + 1
+            response.floor_sequences.update(start.sequences)
+        return response
 
     def read_log(self, request: pb.ReadLogRequest) -> Iterator[pb.ReadLogResponse]:
         container, log = self._log(request.service, request.log)

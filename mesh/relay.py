@@ -26,7 +26,7 @@ from mesh import log as logs
 from mesh.commit import heads
 from mesh.log import Log
 from mesh.telemetry import publishing
-from mesh.unit import Raw
+from mesh.unit import EVENTS_LOG, Raw
 
 if TYPE_CHECKING:
     from mesh.container import MeshContainer
@@ -67,7 +67,7 @@ class Relay:
         self.log = log
         self.published = 0
         """Highest position known to be in the stream."""
-        self.receipted: int | None = None
+        self.receipted: int | None = None if log.name == EVENTS_LOG else 0
         """On share logs: highest position the recipient has committed. Entries beyond it are kept."""
         self._offered: deque[Raw] = deque(maxlen=4 * WINDOW)
         self._wake = asyncio.Event()

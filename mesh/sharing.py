@@ -35,7 +35,7 @@ def received_stream(recipient: str) -> str:
     return f"RECEIVED_{_name(recipient)}"
 
 
-def shared_subject(provider: str, recipient: str, agreement: str | None = None) -> str:
+def shared_filter(provider: str, recipient: str, agreement: str | None = None) -> str:
     """Returns the filter for all that is shared with the recipient, or shared by one agreement."""
     return ".".join(filter(None, ["shared", provider, recipient, agreement, ">"]))
 
@@ -57,7 +57,7 @@ def source_of(provider: str, recipient: str) -> StreamSource:
     """
     return StreamSource(
         name=share_stream(provider, recipient),
-        filter_subject=shared_subject(provider, recipient),
+        filter_subject=shared_filter(provider, recipient),
         external=ExternalStream(api=api_prefix(provider), deliver=deliver_prefix(provider, recipient)),
     )
 
@@ -73,9 +73,13 @@ def provider_of(headers: Mapping[str, str] | None, recipient: str, providers: It
     return next((provider for provider in providers if share_stream(provider, recipient) == origin), None)
 
 
-async def declare_received(jetstream: JetStreamContext, recipient: str, providers: Iterable[str]) -> StreamInfo:
+async def declare_received(
+    jetstream: JetStreamContext, recipient: str, providers: Iterable[str], first_sequence: int = 1
+) -> StreamInfo:
     """Creates or updates the recipient's stream so that it sources exactly the given providers.
 
+    A new stream begins at `first_sequence`: one that was lost sources everything again, which must lie behind the
+    marks of its readers.
     A source that is no longer asked for ends here, at the recipient, too: the hub's permissions stop it as well, but
     only a changed declaration ends a source that a stream had before a restart.
     """
@@ -83,7 +87,7 @@ async def declare_received(jetstream: JetStreamContext, recipient: str, provider
     try:
         await jetstream.stream_info(received_stream(recipient))
     except NotFoundError:
-        return await jetstream.add_stream(config)
+        return await jetstream.add_stream(config, first_seq=first_sequence)
     return await jetstream.update_stream(config)
 
 
@@ -123,12 +127,12 @@ def _received_config(recipient: str, sources: Sequence[StreamSource]) -> StreamC
 
 async def purge_received(jetstream: JetStreamContext, provider: str, recipient: str, agreement: str) -> None:
     """Deletes what an agreement left in the recipient's stream: the provider's own purge is not replicated."""
-    await _purge(jetstream, received_stream(recipient), shared_subject(provider, recipient, agreement))
+    await _purge(jetstream, received_stream(recipient), shared_filter(provider, recipient, agreement))
 
 
 async def purge_shared(jetstream: JetStreamContext, provider: str, recipient: str, agreement: str) -> None:
     """Deletes what an agreement left in the provider's share stream."""
-    await _purge(jetstream, share_stream(provider, recipient), shared_subject(provider, recipient, agreement))
+    await _purge(jetstream, share_stream(provider, recipient), shared_filter(provider, recipient, agreement))
 
 
 async def _purge(jetstream: JetStreamContext, stream: str, subject: str) -> None:

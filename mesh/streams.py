@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
@@ -28,12 +29,19 @@ class RequestIterator:
     def __init__(self, requests: AsyncIterator[Message], loop: asyncio.AbstractEventLoop) -> None:
         self._requests = requests
         self._loop = loop
+        self._pending: Future[Message | None] | None = None
+
+    def close(self) -> None:
+        """Ends a wait for the next request, so that the handler's thread does not outlive its call."""
+        if self._pending is not None:
+            self._pending.cancel()
 
     def __iter__(self) -> Iterator[Message]:
         return self
 
     def __next__(self) -> Message:
-        request = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        self._pending = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+        request = self._pending.result()
         if request is None:
             raise StopIteration
         check(request)
@@ -44,7 +52,10 @@ class RequestIterator:
 
 
 class HandlerStream:
-    """One run of a streaming handler, in a worker thread from response to response."""
+    """One run of a streaming handler, in a thread of its own.
+
+    It waits for its client most of the time; on the shared pool a few idle streams would keep all others out.
+    """
 
     def __init__(self, container: MeshContainer, call: Call, *, single: bool = False) -> None:
         self._container = container
@@ -65,16 +76,25 @@ class HandlerStream:
             {},
             data={"work": work},
         )
-        iterator = await self._container.in_thread(self._open, worker)
-        while True:
-            response = await self._container.in_thread(self._next, iterator)
-            work.seal()
-            if work.unit.writes:
-                await self._commit(work.unit)
-            work.renew()
-            if response is _END:
-                return
-            yield response
+        thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
+        try:
+            iterator = await self._in(thread, self._open, worker)
+            while True:
+                response = await self._in(thread, self._next, iterator)
+                work.seal()
+                if work.unit.writes:
+                    await self._commit(work.unit)
+                work.renew()
+                if response is _END:
+                    return
+                yield response
+        finally:
+            if isinstance(self._call.args[0], RequestIterator):
+                self._call.args[0].close()
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _in(self, thread: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> Any:
+        return await self._container.host.loop.run_in_executor(thread, self._call.context.run, function, *args)
 
     def _open(self, worker: WorkerContext) -> Iterator[Message]:
         self._container._inject_dependencies(worker)

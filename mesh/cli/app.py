@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import typer
 
+from mesh.cli.config import config
 from mesh.cli.exits import told_in_one_line
 from mesh.cli.serve import serve
+from mesh.cli.status import status
+from mesh.cli.verify import verify
+
+_HELP = "A change in one city sector, in effect wherever it is entitled to be known: run it, watch it, check it."
 
 app = typer.Typer(
     name="lienthong",
-    help="A mesh that turns a change in one city sector into its effect wherever it is entitled to be known.",
+    help=_HELP,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(serve)
+for command in (serve, status, verify, config):
+    app.command()(command)
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def _root() -> None:
-    """A mesh that turns a change in one city sector into its effect wherever it is entitled to be known."""
+    pass
 
 
 def main() -> None:

@@ -35,7 +35,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> Table:
     """A table without frames; a column named `>x` is a right-aligned `x`."""
-    made = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for name in columns:
         right = name.startswith(">")
         made.add_column(name.removeprefix(">"), justify="right" if right else "left", header_style="dim", no_wrap=right)
@@ -48,7 +50,12 @@ def duration(seconds: float | None) -> str:
     """A duration for people: `0.4 s`, `12 s`, `3 min`, `2.5 h`, `4 d`."""
     if seconds is None:
         return "–"
-    for limit, divisor, form in ((10, 1, "{:.1f} s"), (120, 1, "{:.0f} s"), (7200, 60, "{:.0f} min"), (172_800, 3600, "{:.1f} h")):
+    for limit, divisor, form in (
+        (10, 1, "{:.1f} s"),
+        (120, 1, "{:.0f} s"),
+        (7200, 60, "{:.0f} min"),
+        (172_800, 3600, "{:.1f} h"),
+    ):
         if seconds < limit:
             return form.format(seconds / divisor)
     return f"{seconds / 86400:.0f} d"

@@ -141,9 +141,7 @@ async def dead_letters(mesh: RunningMesh, locality: str, service: str) -> list[v
         request.page_token = page.next_page_token
 
 
-async def log_entries(
-    mesh: RunningMesh, locality: str, service: str, log: str, **where: object
-) -> list[v1.LogEntry]:
+async def log_entries(mesh: RunningMesh, locality: str, service: str, log: str, **where: object) -> list[v1.LogEntry]:
     """Entries of a log; `where` is what ReadLogRequest takes beside the log."""
     request = v1.ReadLogRequest(service=service, log=log, **where)
     return [entry async for page in mesh.pages(locality, "ReadLog", request) for entry in page.entries]

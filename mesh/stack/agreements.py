@@ -12,7 +12,8 @@ from lienthong.exchange.v1 import AgreementState, ListAgreementsRequest
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from mesh.auth import TokenSource
 from mesh.errors import TransientError
-from mesh.stack.hub import Hub, Pair
+from mesh.stack.hub import Hub
+from mesh.stack.permissions import Pair
 
 POLL_INTERVAL_S = 0.5
 

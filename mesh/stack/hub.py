@@ -4,67 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
-
-from mesh.errors import Unavailable
-from mesh.sharing import api_prefix, deliver_prefix, share_stream
-from mesh.stack.nats import ACCOUNT, Login, NatsServer, answers, base_config, connect_once, write_config
+from mesh.stack.nats import ACCOUNT, Login, NatsServer, answers, base_config, write_config
+from mesh.stack.permissions import Pair, Permissions, permissions
 from mesh.stack.ports import LOOPBACK
 from mesh.stack.process import ChildEvent
-
-Pair = tuple[str, str]
-"""Provider and recipient, as slugs: `("da-nang", "hue")`."""
-
-_REQUEST_TIMEOUT_S = 2.0
-
-
-@dataclass
-class Permissions:
-    """What one locality's leaf link may do at the hub; nothing unless a pair allows it."""
-
-    publish: list[str] = field(default_factory=list)
-    subscribe: list[str] = field(default_factory=list)
-
-    def as_config(self) -> dict[str, Any]:
-        """Returns the permissions in the server's words, where an empty list would allow everything."""
-        return {"publish": _only(self.publish), "subscribe": _only(self.subscribe)}
-
-
-def permissions(pairs: Iterable[Pair]) -> dict[str, Permissions]:
-    """Returns what each locality may do so that exactly the given pairs' share streams can be sourced.
-
-    The recipient asks for a consumer on one stream, the provider answers and delivers, the recipient lets it go on.
-    Every subject names that stream, so no locality hears what two others say to each other.
-    """
-    granted: dict[str, Permissions] = {}
-    for provider, recipient in sorted(pairs):
-        stream, api = share_stream(provider, recipient), api_prefix(provider)
-        asks = [
-            f"{api}.CONSUMER.CREATE.{stream}.>",
-            f"{api}.CONSUMER.DELETE.{stream}.>",
-            # Flow control and acks, each without and with domain and account. Without the first, sourcing works until
-            # the first window is full, then stalls silently.
-            *(f"$JS.FC.{stream}.>", f"$JS.FC.{provider}.*.{stream}.>"),
-            *(f"$JS.ACK.{stream}.>", f"$JS.ACK.{provider}.*.{stream}.>"),
-        ]
-        answers = [
-            f"{deliver_prefix(provider, recipient)}.>",
-            f"$JSC.R.{provider}.*.{stream}.>",  # named like this only with the feature flag of `node_config`
-        ]
-        giver = granted.setdefault(provider, Permissions())
-        taker = granted.setdefault(recipient, Permissions())
-        giver.publish += answers
-        giver.subscribe += asks
-        taker.publish += asks
-        taker.subscribe += answers
-    return granted
+from mesh.stack.system_account import SystemAccount, system_account
 
 
 def hub_config(
@@ -184,18 +133,8 @@ class Hub:
         async with self._administration() as administration:
             return set((await administration.links()).values())
 
-    @asynccontextmanager
-    async def _administration(self) -> AsyncIterator[_Administration]:
-        try:
-            client = await connect_once(self.server.url, self._admin)
-        except (NatsError, OSError) as failure:
-            raise Unavailable("the hub does not answer") from failure
-        try:
-            yield await _Administration.of(client)
-        except (NatsError, OSError) as failure:
-            raise Unavailable("the hub does not answer") from failure
-        finally:
-            await client.close()
+    def _administration(self) -> AbstractAsyncContextManager[SystemAccount]:
+        return system_account(self.server.url, self._admin)
 
     async def _answers(self) -> bool:
         return await answers(self.server.url, self._admin, jetstream=False)
@@ -215,48 +154,3 @@ class Hub:
         if not self.applied_file.exists():
             return set()
         return {(provider, recipient) for provider, recipient in json.loads(self.applied_file.read_text())["pairs"]}
-
-
-class _Administration:
-    """The hub's system account: https://docs.nats.io/running-a-nats-service/configuration/sys_accounts."""
-
-    def __init__(self, client: Client, server_id: str) -> None:
-        self._client = client
-        self._server_id = server_id
-
-    @classmethod
-    async def of(cls, client: Client) -> _Administration:
-        """Learns the id of the server the client is connected to; only requests that name it change anything."""
-        answer = await client.request("$SYS.REQ.SERVER.PING.IDZ", b"", timeout=_REQUEST_TIMEOUT_S)
-        return cls(client, json.loads(answer.data)["id"])
-
-    async def reload(self) -> None:
-        """Makes the server read its configuration, and returns when it has."""
-        await self._ask("RELOAD")
-
-    async def cut(self, localities: set[str]) -> None:
-        """Closes every leaf link logged in as one of the localities."""
-        for link, locality in (await self.links()).items():
-            if locality in localities:
-                await self._ask("KICK", cid=link)
-
-    async def links(self) -> dict[int, str]:
-        """Returns the leaf links by id with the user they logged in as: a link can give itself any name."""
-        answer = await self._ask("CONNZ", auth=True, limit=10_000)
-        return {
-            connection["cid"]: connection["authorized_user"]
-            for connection in answer["data"]["connections"]
-            if connection["kind"] == "Leafnode"
-        }
-
-    async def _ask(self, what: str, **arguments: Any) -> dict[str, Any]:
-        subject = f"$SYS.REQ.SERVER.{self._server_id}.{what}"
-        message = await self._client.request(subject, json.dumps(arguments).encode(), timeout=_REQUEST_TIMEOUT_S)
-        answer: dict[str, Any] = json.loads(message.data)
-        if "error" in answer:
-            raise Unavailable(f"the hub refused {what}: {answer['error'].get('description', '')}")
-        return answer
-
-
-def _only(subjects: list[str]) -> dict[str, Any]:
-    return {"allow": subjects} if subjects else {"deny": [">"]}

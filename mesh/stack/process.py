@@ -224,7 +224,7 @@ class Child:
     def _tell(self, happening: Happening, detail: str = "") -> None:
         try:
             self._report(ChildEvent(self.name, happening, detail))
-        except Exception:  # a listener's mistake is no reason to leave a child alone
+        except Exception:  # noqa: BLE001 - a listener's mistake is no reason to leave a child alone
             _log.exception("could not report that %s %s", self.name, happening)
 
     def _tail(self) -> str:

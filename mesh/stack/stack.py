@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import grpc
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from mesh.auth import TokenSource
 from mesh.errors import ConfigurationError
@@ -22,18 +17,15 @@ from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
-from mesh.stack.hub import Pair
 from mesh.stack.keys import Keys
 from mesh.stack.mongod import Mongod
+from mesh.stack.permissions import Pair
 from mesh.stack.ports import LOOPBACK, Ports
 from mesh.stack.process import Child, ChildEvent, Happening
 from mesh.stack.secrets import Secrets
+from mesh.stack.services import service_child, service_settings
 
 SERVICES = ("environment", "health", "exchange")
-
-_READY_TIMEOUT_S = 120.0
-_STOP_TIMEOUT_S = 30.0
-"""More than `runtime.drain_timeout_s`: services finish what they have begun."""
 
 
 class Stack:
@@ -186,47 +178,24 @@ class Stack:
         await self.bus.start()
 
     async def _start_services(self, starting: AsyncExitStack) -> None:
-        trusted = json.dumps({slug: self._keys.public(slug) for slug in self.localities})
-        services = {slug: self._service_child(slug, trusted) for slug in self.localities}
+        services = {slug: self._service_child(slug) for slug in self.localities}
         self.children |= {f"{slug}.services": child for slug, child in services.items()}
         starting.push_async_callback(_stop_all, list(services.values()))
         await _start_all(list(services.values()))
 
-    def _service_child(self, locality: str, trusted_keys: str) -> Child:
-        name = f"{locality}.services"
-        address = self.grpc_address(locality)
-        return Child(
-            name,
-            [sys.executable, "-m", "mesh.cli", "serve", *self._services, "--locality", locality],
-            log=self.data / "logs" / f"{name}.log",
-            env=os.environ | self._service_settings(locality) | {"LIENTHONG_AUTH__TRUSTED_KEYS": trusted_keys},
-            ready=lambda: serves(address),
-            ready_timeout_s=_READY_TIMEOUT_S,
-            stop_timeout_s=_STOP_TIMEOUT_S,
-            report=self._note,
+    def _service_child(self, locality: str) -> Child:
+        login = self.bus.nodes[locality].login if self.bus else None
+        settings = service_settings(
+            locality,
+            data=self.data,
+            mongodb_uri=self._mongodb_uri,
+            nats_url=self.bus.nodes[locality].url if self.bus else self.nats_url(locality),
+            login=login,
+            addresses={slug: self.grpc_address(slug) for slug in self.localities},
+            keys=self._keys,
         )
-
-    def _service_settings(self, locality: str) -> dict[str, str]:
-        """Returns the settings of a locality's process; all others are what the user set for us."""
-        peers = {slug: self.grpc_address(slug) for slug in self.localities if slug != locality}
-        settings = {
-            "LIENTHONG_LOCALITY": locality,
-            "LIENTHONG_DATA_DIR": str(self.data),
-            "LIENTHONG_MONGODB_URI": self._mongodb_uri,
-            "LIENTHONG_NATS_URL": self._nats_url.replace("{locality}", locality),
-            "LIENTHONG_GRPC_HOST": LOOPBACK,
-            "LIENTHONG_GRPC_PORT": str(self._ports[f"{locality}.grpc"]),
-            "LIENTHONG_PEERS": json.dumps(peers),
-            "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(self._keys.file(locality)),
-        }
-        if self.bus is not None:
-            node = self.bus.nodes[locality]
-            settings |= {
-                "LIENTHONG_NATS_URL": node.url,
-                "LIENTHONG_NATS_USER": node.login.user,
-                "LIENTHONG_NATS_PASSWORD": node.login.password,
-            }
-        return settings
+        log = self.data / "logs" / f"{locality}.services.log"
+        return service_child(locality, self._services, settings, log=log, report=self._note)
 
     def _start_applying(self, starting: AsyncExitStack) -> None:
         hub = self._own_bus().hub
@@ -263,20 +232,6 @@ class Stack:
     def _forget_endpoints(self) -> None:
         self._complete = False
         self.endpoints_file.unlink(missing_ok=True)
-
-
-async def serves(address: str) -> bool:
-    """Tells whether the gRPC server says it is SERVING."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        try:
-            answer = await channel.unary_unary(
-                "/grpc.health.v1.Health/Check",
-                request_serializer=HealthCheckRequest.SerializeToString,
-                response_deserializer=HealthCheckResponse.FromString,
-            )(HealthCheckRequest(), timeout=1)
-        except grpc.aio.AioRpcError:
-            return False
-        return bool(answer.status == HealthCheckResponse.SERVING)
 
 
 async def _start_all(children: Sequence[Child]) -> None:

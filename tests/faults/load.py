@@ -14,10 +14,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -106,6 +105,33 @@ class TrialAt:
         return [("authorization", f"Bearer {self.token}")]
 
 
+class Connection:
+    """A connection to one place, and after a failure to the next."""
+
+    def __init__(self, places: Sequence[TrialAt], first: int) -> None:
+        self._places = places
+        self._at = first
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._channel.close()
+
+    async def renew(self) -> None:
+        """Goes on at the next place; with one place only on a new connection."""
+        await self._channel.close()
+        self._at += 1
+        self._open()
+
+    def _open(self) -> None:
+        place = self._places[self._at % len(self._places)]
+        self._channel = place.channel()
+        self.stub = TrialServiceStub(self._channel)
+        self.metadata = place.metadata
+
+
 class Load:
     """Clients on connections of their own; half ask request by request, half on streams."""
 
@@ -159,17 +185,15 @@ class Load:
 
     async def acknowledged(self, more: int, *, within_s: float = 60.0) -> None:
         """Returns when that many more requests than now are acknowledged."""
-        await self._until(len(self.ledger.answered) + more, self.ledger.answered, within_s)
+        before = len(self.ledger.answered)
+        await self._wait(lambda: len(self.ledger.answered) >= before + more, within_s)
 
     async def failed(self, more: int, *, within_s: float = 60.0) -> None:
         """Returns when that many more requests than now have failed."""
         before = self.ledger.failures.total()
         await self._wait(lambda: self.ledger.failures.total() >= before + more, within_s)
 
-    async def _until(self, count: int, answered: dict[str, int], within_s: float) -> None:
-        await self._wait(lambda: len(answered) >= count, within_s)
-
-    async def _wait(self, reached: Any, within_s: float) -> None:
+    async def _wait(self, reached: Callable[[], bool], within_s: float) -> None:
         try:
             async with asyncio.timeout(within_s):
                 while not reached():
@@ -188,45 +212,18 @@ class Load:
     # --- clients -----------------------------------------------------------------------------------------
 
     async def _ask_one_by_one(self, number: int) -> None:
-        at = number // 2
-        while not self._stopping.is_set():
-            request = self._new_request()
-            gives_up = next(self._numbers) % self._gives_up_every == 0
-            while request.request_id not in self.ledger.answered:
-                place = self._places[at % len(self._places)]
-                async with place.channel() as channel:
-                    if await self._ask(TrialServiceStub(channel), place, request):
-                        await self._go_on_asking(TrialServiceStub(channel), place)
-                        continue
-                if gives_up:
-                    break
-                at += 1
+        async with Connection(self._places, number // 2) as connection:
+            while not self._stopping.is_set():
+                request = self._new_request()
+                gives_up = next(self._numbers) % self._gives_up_every == 0
+                while not await self._ask(connection, request) and not gives_up:
+                    await connection.renew()
+                    await self._pause()
                 await self._pause()
 
-    async def _go_on_asking(self, stub: Any, place: TrialAt) -> None:
-        """Asks on one connection as long as it answers."""
-        while not self._stopping.is_set():
-            await self._pause()
-            request = self._new_request()
-            gives_up = next(self._numbers) % self._gives_up_every == 0
-            while not await self._ask(stub, place, request):
-                if gives_up:
-                    break
-                await self._pause()
-                if len(self._places) > 1:
-                    await self._ask_elsewhere(request)
-                    return
-
-    async def _ask_elsewhere(self, request: RecordRequest) -> None:
-        for place in itertools.cycle(self._places):
-            async with place.channel() as channel:
-                if await self._ask(TrialServiceStub(channel), place, request):
-                    return
-            await self._pause()
-
-    async def _ask(self, stub: Any, place: TrialAt, request: RecordRequest) -> bool:
+    async def _ask(self, connection: Connection, request: RecordRequest) -> bool:
         try:
-            answer = await stub.Record(request, metadata=place.metadata, timeout=self._deadline_s)
+            answer = await connection.stub.Record(request, metadata=connection.metadata, timeout=self._deadline_s)
         except grpc.aio.AioRpcError as error:
             self._failed(error)
             return False
@@ -234,12 +231,10 @@ class Load:
         return True
 
     async def _ask_on_a_stream(self, number: int) -> None:
-        at = number // 2
         unanswered: dict[str, RecordRequest] = {}
-        while unanswered or not self._stopping.is_set():
-            place = self._places[at % len(self._places)]
-            async with place.channel() as channel:
-                call = TrialServiceStub(channel).RecordEach(metadata=place.metadata)
+        async with Connection(self._places, number // 2) as connection:
+            while unanswered or not self._stopping.is_set():
+                call = connection.stub.RecordEach(metadata=connection.metadata)
                 writing = asyncio.create_task(self._write(call, unanswered))
                 try:
                     async for answer in call:
@@ -247,7 +242,7 @@ class Load:
                         self._answered(answer)
                 except grpc.aio.AioRpcError as error:
                     self._failed(error)
-                    at += 1
+                    await connection.renew()
                     await self._pause()
                 finally:
                     writing.cancel()
@@ -285,5 +280,3 @@ class Load:
         except TimeoutError:
             return
         await asyncio.sleep(self._pause_s)
-
-

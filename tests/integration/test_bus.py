@@ -17,6 +17,7 @@ from nats.js.api import StreamConfig
 
 from mesh import sharing
 from mesh.stack import hub
+from mesh.stack.permissions import Pair, Permissions, permissions
 from tests.conftest import Nodes
 
 DN, HUE, HN = "da-nang", "hue", "ha-noi"
@@ -39,7 +40,7 @@ class Site:
         self.jetstream: JetStreamContext = client.jetstream(timeout=2)
 
     async def declare_share(self, recipient: str) -> None:
-        subjects = [sharing.shared_subject(self.slug, recipient)]
+        subjects = [sharing.shared_filter(self.slug, recipient)]
         await self.jetstream.add_stream(
             StreamConfig(name=sharing.share_stream(self.slug, recipient), subjects=subjects)
         )
@@ -189,7 +190,7 @@ class TestARecipientThatLacksASubject:
         first_window_arrives: bool,
     ) -> None:
         """Sourcing stops, at once or after a window, without an error; ha-noi's, fully permitted, brings all."""
-        monkeypatch.setattr(hub, "permissions", _altered(hub.permissions, HUE, altered))
+        monkeypatch.setattr(hub, "permissions", _altered(permissions, HUE, altered))
         da_nang, hue, ha_noi = [await join(three_nodes, slug) for slug in (DN, HUE, HN)]
         for site in (hue, ha_noi):
             await da_nang.declare_share(site.slug)
@@ -208,12 +209,12 @@ class TestARecipientThatLacksASubject:
         assert info.sources[0].error is None
 
 
-Granting = Callable[[Iterable[hub.Pair]], dict[str, hub.Permissions]]
+Granting = Callable[[Iterable[Pair]], dict[str, Permissions]]
 
 
-def _altered(permissions: Granting, slug: str, altered: Callable[[str], str]) -> Granting:
-    def grant(pairs: Iterable[hub.Pair]) -> dict[str, hub.Permissions]:
-        granted = permissions(pairs)
+def _altered(granting: Granting, slug: str, altered: Callable[[str], str]) -> Granting:
+    def grant(pairs: Iterable[Pair]) -> dict[str, Permissions]:
+        granted = granting(pairs)
         if slug in granted:
             mine = granted[slug]
             mine.publish = [subject for subject in map(altered, mine.publish) if subject]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mesh.stack import Stack
 from mesh.stack.agreements import allowed, keep_applied
-from mesh.stack.hub import Pair, permissions
+from mesh.stack.permissions import Pair, permissions
 
 DN, HUE, HN = "da-nang", "hue", "ha-noi"
 AIR: Pair = (DN, HUE)

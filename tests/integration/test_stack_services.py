@@ -6,9 +6,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from lienthong.mesh.v1 import ListServicesRequest
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
-
 from mesh.stack import ChildFailed, Happening, Stack
 
 ENVIRONMENT = ("services.environment.service:EnvironmentService",)

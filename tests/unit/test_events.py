@@ -357,8 +357,6 @@ def test_names_on_the_bus() -> None:
         "shared.da-nang.hue.dn-hue-air-1.environment.air_quality_alert.*"
     )
     assert events.events_stream("da-nang", "health") == "EVENTS_DA_NANG_HEALTH"
-    assert events.shared_stream("da-nang", "hue") == "SHARED_DA_NANG_TO_HUE"
-    assert events.received_stream("hue") == "RECEIVED_HUE"
 
 
 def test_a_share_line_begins_with_its_agreement() -> None:

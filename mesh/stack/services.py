@@ -1,0 +1,87 @@
+"""The process that runs all services of one locality."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from mesh.stack.keys import Keys
+from mesh.stack.nats import Login
+from mesh.stack.process import Child, ChildEvent
+
+_READY_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 30.0
+"""More than `runtime.drain_timeout_s`: services finish what they have begun."""
+
+
+def service_settings(
+    locality: str,
+    *,
+    data: Path,
+    mongodb_uri: str,
+    nats_url: str,
+    login: Login | None,
+    addresses: Mapping[str, str],
+    keys: Keys,
+) -> dict[str, str]:
+    """Returns what a locality's process must be told, as environment variables (see `mesh.config.Settings`).
+
+    `addresses` are `host:port` of the processes of all localities; without `login` the user says how to get into NATS.
+    """
+    host, port = addresses[locality].split(":")
+    settings = {
+        "LIENTHONG_LOCALITY": locality,
+        "LIENTHONG_DATA_DIR": str(data),
+        "LIENTHONG_MONGODB_URI": mongodb_uri,
+        "LIENTHONG_NATS_URL": nats_url,
+        "LIENTHONG_GRPC_HOST": host,
+        "LIENTHONG_GRPC_PORT": port,
+        "LIENTHONG_PEERS": json.dumps({slug: address for slug, address in addresses.items() if slug != locality}),
+        "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(keys.file(locality)),
+        "LIENTHONG_AUTH__TRUSTED_KEYS": json.dumps({slug: keys.public(slug) for slug in addresses}),
+    }
+    if login is not None:
+        settings |= {"LIENTHONG_NATS_USER": login.user, "LIENTHONG_NATS_PASSWORD": login.password}
+    return settings
+
+
+def service_child(
+    locality: str,
+    services: Sequence[str],
+    settings: Mapping[str, str],
+    *,
+    log: Path,
+    report: Callable[[ChildEvent], None],
+) -> Child:
+    """Returns the process as a child; every other setting is what the user set for us."""
+    address = f"{settings['LIENTHONG_GRPC_HOST']}:{settings['LIENTHONG_GRPC_PORT']}"
+    return Child(
+        f"{locality}.services",
+        [sys.executable, "-m", "mesh.cli", "serve", *services, "--locality", locality],
+        log=log,
+        env=os.environ | dict(settings),
+        ready=lambda: serves(address),
+        ready_timeout_s=_READY_TIMEOUT_S,
+        stop_timeout_s=_STOP_TIMEOUT_S,
+        report=report,
+    )
+
+
+async def serves(address: str) -> bool:
+    """Tells whether the gRPC server says it is SERVING."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            answer = await channel.unary_unary(
+                "/grpc.health.v1.Health/Check",
+                request_serializer=HealthCheckRequest.SerializeToString,
+                response_deserializer=HealthCheckResponse.FromString,
+            )(HealthCheckRequest(), timeout=1)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == HealthCheckResponse.SERVING)

@@ -1,0 +1,62 @@
+"""Passages: what of this locality's logs an agreement reads, one subscription per topic and activation.
+
+An agreement that is resumed begins anew, so each activation has subscriptions of its own: what a late reader of the
+one before still does moves no mark of the next.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mesh.events import catalogue
+from services.exchange.documents import AgreementDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One topic that an agreement shares, from one activation on."""
+
+    agreement: str
+    recipient: str
+    activation: int
+    """1 when it was applied, one more each time it was resumed."""
+    sector: str
+    topic: str
+    types: frozenset[str]
+    since: datetime
+    """Events committed before are not shared."""
+
+    @property
+    def subscription(self) -> str:
+        """Name of the subscription: `exchange.dn-hue-air-1.air_quality_alert`, resumed once `…#2`."""
+        return f"exchange.{self.agreement}.{self.topic}" + (f"#{self.activation}" if self.activation > 1 else "")
+
+
+def passages(document: AgreementDocument) -> frozenset[Passage]:
+    """Returns the passages of an agreement's present or last activation. A type no contract here has is left out."""
+    types: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for shared in document.agreement().events:
+        if event_type := catalogue().get(shared.type):
+            types[event_type.sector, event_type.topic].add(shared.type)
+    return frozenset(
+        Passage(
+            agreement=document.id,
+            recipient=document.recipient,
+            activation=document.activation,
+            sector=sector,
+            topic=topic,
+            types=frozenset(names),
+            since=_since(document),
+        )
+        for (sector, topic), names in types.items()
+    )
+
+
+def _since(document: AgreementDocument) -> datetime:
+    """What happened while an agreement was suspended is not delivered later, whatever start was agreed."""
+    agreement = document.agreement()
+    if document.activation == 1 and agreement.HasField("start"):
+        return agreement.start.ToDatetime(tzinfo=UTC)
+    return document.activated_at

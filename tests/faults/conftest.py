@@ -1,0 +1,30 @@
+"""`mesh`: the embedded default with the trial sector, one per module, for faults to be done to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from mesh.stack import Stack
+from tests.faults.campaign import TRIAL, WITNESS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _importable_by_children() -> Iterator[None]:
+    """Lets the processes of a stack import `tests`, wherever pytest was started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=":")
+        yield
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Da Nang, Hue, and what they share."""
+    folder = tmp_path_factory.mktemp("mesh")
+    async with Stack(["da-nang"], folder, services=[TRIAL, WITNESS]) as stack:
+        yield stack
