@@ -20,7 +20,7 @@ from typing import Any
 from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, InvalidOperation, PyMongoError
+from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -35,6 +35,7 @@ COUNTER = "counter"
 _BATCHES_REMEMBERED = 64
 _DURABLE = WriteConcern(w="majority", j=True)
 _SNAPSHOT = ReadConcern("snapshot")
+_INTERRUPTED = 11601
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.01, 1.0
 
 
@@ -86,6 +87,7 @@ class Committer:
         batch_bytes: int = 8 << 20,
         queue_limit: int = 2000,
         on_logged: Callable[[str, list[Raw]], None] = lambda log, entries: None,
+        on_session: Callable[[Raw], None] = lambda session_id: None,
         service: str = "",
     ) -> None:
         self._database = database
@@ -94,6 +96,7 @@ class Committer:
         self._batch_units, self._batch_bytes = batch_units, batch_bytes
         self._queue_limit = queue_limit
         self._on_logged = on_logged
+        self._on_session = on_session
         self._service = service
         self._queue: queue.SimpleQueue[tuple[Run, Answer] | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
@@ -240,7 +243,9 @@ class Committer:
 
     def _begin(self) -> ClientSession:
         if self._session is None:
-            self._session = self._client.start_session()
+            session = self._client.start_session()
+            self._on_session(dict(session.session_id))
+            self._session = session
         self._session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE)
         return self._session
 
@@ -264,9 +269,7 @@ class Committer:
                 session.commit_transaction()
                 return True
             except PyMongoError as error:
-                if not (
-                    error.has_error_label("UnknownTransactionCommitResult") or isinstance(error, ConnectionFailure)
-                ):
+                if not _unknown(error):
                     if not doubtful:
                         raise
                     return self._resolve(batch_id)
@@ -436,4 +439,22 @@ def _now() -> datetime:
 
 
 def _transient(error: PyMongoError) -> bool:
-    return error.has_error_label("TransientTransactionError") or isinstance(error, ConnectionFailure)
+    return (
+        error.has_error_label("TransientTransactionError")
+        or isinstance(error, ConnectionFailure)
+        or _interrupted(error)
+    )
+
+
+def _unknown(error: PyMongoError) -> bool:
+    """Whether a commit that failed this way may have happened."""
+    return (
+        error.has_error_label("UnknownTransactionCommitResult")
+        or isinstance(error, ConnectionFailure)
+        or _interrupted(error)
+    )
+
+
+def _interrupted(error: PyMongoError) -> bool:
+    """Whether another process ended our session, as it does with sessions of processes it takes for dead."""
+    return isinstance(error, OperationFailure) and error.code == _INTERRUPTED

@@ -62,6 +62,7 @@ class MeshContainer(ServiceContainer):
             batch_bytes=runtime.batch_bytes,
             queue_limit=runtime.queue_limit,
             on_logged=self._on_logged,
+            on_session=self.members.remember_session,
             service=self.service_name,
         )
         self.flows: list[Flow] = []

@@ -152,8 +152,10 @@ class Host:
         self._connected.set()
 
     async def _reconnected(self) -> None:
-        """Pull requests die with the connection: every cursor opens anew behind its mark."""
+        """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""
         for container in self.containers.values():
+            for relay in container.relays.values():
+                relay.reconnected()
             for flow in container.flows:
                 for reader in flow.readers:
                     reader.lose("reconnected")

@@ -40,11 +40,17 @@ class Members:
             return False
         return max(self._living, key=lambda member: crc32(f"{member}|{duty}".encode())) == self._instance
 
+    def remember_session(self, session_id: Raw) -> None:
+        """Blocking: records the session in which this process commits, so that others can end it after a crash."""
+        self._collection.update_one({"_id": self._instance}, {"$set": {"session": session_id}}, upsert=True)
+
     def watch(self, changed: Callable[[], None]) -> None:
         """Calls back whenever the living change."""
         self._watchers.append(changed)
 
     async def start(self) -> None:
+        """Ends what others left behind, joins the living and stays among them."""
+        await asyncio.to_thread(self._end_sessions, {"_id": {"$ne": self._instance}})
         await self._beat()
         self._task = asyncio.create_task(self._keep_alive())
 
@@ -79,6 +85,18 @@ class Members:
             [{"$set": {"until": {"$add": ["$$NOW", int(self._ttl_s * 1000)]}}}],
             upsert=True,
         )
-        self._collection.delete_many({"$expr": {"$lt": ["$until", {"$subtract": ["$$NOW", 3_600_000]}]}})
+        self._end_sessions({"$expr": {"$lt": ["$until", "$$NOW"]}})
+        self._collection.delete_many({"$expr": {"$lt": ["$until", "$$NOW"]}})
         living = self._collection.find({"$expr": {"$gt": ["$until", "$$NOW"]}}, {"_id": 1})
         return tuple(sorted(member["_id"] for member in living))
+
+    def _end_sessions(self, members: Raw) -> None:
+        """Ends the transactions that other members have open.
+
+        MongoDB keeps a dead client's transaction, and with it the counter document, for
+        `transactionLifetimeLimitSeconds` (60 s): nobody else could commit. A living process whose transaction is
+        ended this way runs it again.
+        """
+        sessions = [member["session"] for member in self._collection.find(members) if "session" in member]
+        if sessions:
+            self._collection.database.client.admin.command("killSessions", sessions)

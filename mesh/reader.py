@@ -50,6 +50,7 @@ class Reader:
         self._cursor: Cursor | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._expected: dict[str, int] = {}
         self._dirty_since: float | None = None
         self._behind_since: datetime | None = None
 
@@ -74,6 +75,13 @@ class Reader:
     def look_at_letters(self) -> None:
         """Tells that an operator asked something of a letter."""
         self._letterbox.look_now()
+
+    def expect(self, line: str, sequence: int) -> None:
+        """Tells that the log behind the stream has given this sequence on a line of this partition.
+
+        What the stream does not bring of it is read from the log; a hole at the end of a line shows in no other way.
+        """
+        self._expected[line] = sequence
 
     @property
     def lines(self) -> list[LineState]:
@@ -142,8 +150,17 @@ class Reader:
                 deliveries = [delivery_of(msg) for msg in messages]
                 self._behind_since = datetime.now(UTC) if deliveries[-1].pending else None
                 await self._live(deliveries)
+            self._park_expected()
             await self._persist_when_idle()
             await self._letterbox.act()
+
+    def _park_expected(self) -> None:
+        """Between two batches, so that the live flow is not handling the line at the same time."""
+        while self._expected:
+            line, sequence = self._expected.popitem()
+            state = self._holding.mark.line(line)
+            if state.sequence < sequence:
+                self._parking.park(state, sequence)
 
     # --- the live flow -----------------------------------------------------------------------------------
 

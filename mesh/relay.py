@@ -92,6 +92,12 @@ class Relay:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._task, self._host.settings.runtime.drain_timeout_s / 4)
 
+    def reconnected(self) -> None:
+        """What was in flight died with the connection: ask the stream instead of waiting for acknowledgements."""
+        if self._unacked:
+            self._refused = StreamMoved("reconnected")
+            self._advanced.set()
+
     def offer(self, entries: list[Raw]) -> None:
         """Hands over entries just committed here, so they need not be read back."""
         self._offered.extend(entries)

@@ -22,6 +22,8 @@ from mesh.source import Delivery, Source
 
 _logger = logging.getLogger(__name__)
 
+_WATCH_EVERY_S = 15.0
+
 EXCHANGE = "exchange"
 """Service whose log holds the events of other localities."""
 
@@ -145,6 +147,29 @@ class Flow:
         ]
         for reader in self.readers:
             reader.start()
+        await self._watch()
+
+    async def _watch(self) -> None:
+        """Looks from time to time for events that the log has and the stream does not bring.
+
+        A hole shows when a later event of the line arrives; one at the end of a line shows only here.
+        """
+        before: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(_WATCH_EVERY_S)
+            try:
+                heads = {
+                    line: head
+                    for line, head in (await self.source.log.heads() or {}).items()
+                    if self.source.covers(line)
+                }
+            except (MeshError, PyMongoError):
+                continue
+            reached = {line.line: line.sequence for reader in self.readers for line in reader.lines}
+            for line, head in before.items():
+                if reached.get(line, 0) < head:
+                    self.readers[int(line.rpartition("/")[2])].expect(line, head)
+            before = heads
 
     async def _declare(self) -> Start:
         """Records where the subscription begins, asking the log behind the stream until it answers."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from mesh.cli.agreements import agreements
+from mesh.cli.call import call
 from mesh.cli.config import config
+from mesh.cli.events import events
 from mesh.cli.exits import told_in_one_line
+from mesh.cli.letters import dead_letters
+from mesh.cli.replay import replay
 from mesh.cli.serve import serve
 from mesh.cli.status import status
+from mesh.cli.up import up
 from mesh.cli.verify import verify
 
 _HELP = "A change in one city sector, in effect wherever it is entitled to be known: run it, watch it, check it."
@@ -20,8 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, status, verify, config):
+for command in (up, serve, replay, call, status, verify, config):
     app.command()(command)
+app.add_typer(events, name="events")
+app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(agreements, name="agreements")
 
 
 @app.callback(help=_HELP)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
 from mesh.localities import of_slug
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_WIDTH_IN_A_PIPE: Final = 160
+"""Columns where there is no terminal to ask; nothing is cut short for the program that reads it."""
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_IN_A_PIPE
+
+
+out = Console(highlight=False, width=_width(sys.stdout))
+err = Console(stderr=True, highlight=False, width=_width(sys.stderr))
 
 
 def print_json(data: Any, *, one_line: bool = False) -> None:
@@ -40,7 +49,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
     )
     for name in columns:
         right = name.startswith(">")
-        made.add_column(name.removeprefix(">"), justify="right" if right else "left", header_style="dim", no_wrap=right)
+        justify: Literal["left", "right"] = "right" if right else "left"
+        made.add_column(name.removeprefix(">"), justify=justify, header_style="dim", no_wrap=right, overflow="fold")
     for row in rows:
         made.add_row(*row)
     return made

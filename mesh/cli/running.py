@@ -33,8 +33,9 @@ _SERVER_STREAM_S: Final = 120.0
 class RunningMesh:
     """Localities by slug, and clients for their services. Made and closed on one event loop."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, endpoints: Endpoints, folder: Path) -> None:
         self.endpoints = endpoints
+        self.folder = folder
         self._clients: dict[tuple[str, str], Client] = {}
         self._nats: dict[str, Nats] = {}
 
@@ -103,7 +104,8 @@ class RunningMesh:
 @asynccontextmanager
 async def running_mesh(data: Path | None = None) -> AsyncIterator[RunningMesh]:
     """The mesh that `lienthong up` runs. Raises NoMesh when none does."""
-    mesh = RunningMesh(endpoints_of(_settings(data)))
+    settings = load() if data is None else load(data_dir=data)
+    mesh = RunningMesh(endpoints_of(settings), settings.endpoints_file().parent)
     try:
         yield mesh
     finally:
@@ -158,10 +160,6 @@ def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
             "trusted_keys": {slug: keys.public(slug) for slug in endpoints.localities},
         },
     }
-
-
-def _settings(data: Path | None) -> Settings:
-    return load() if data is None else load(data_dir=data)
 
 
 async def _ignore(error: Exception) -> None:

@@ -28,7 +28,13 @@ class Entry:
     """Full name; empty for a number that stands for nothing (VOID)."""
     id: str
     source: str
+    causation_id: str
     at: datetime
+
+    @property
+    def origin(self) -> str:
+        """Slug of the locality it was born in."""
+        return self.source.split("/")[1] if self.source else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,7 @@ def _entry(entry: v1.LogEntry) -> Entry:
         type=entry.headers.get("ce-type", ""),
         id=entry.headers.get("ce-id", ""),
         source=entry.headers.get("ce-source", ""),
+        causation_id=entry.headers.get("ce-causationid", ""),
         at=_moment(entry.committed_at),
     )
 

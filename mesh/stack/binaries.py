@@ -94,11 +94,10 @@ def _check_runs(program: Path, variable: str) -> None:
         ) from failure
     if answer.returncode == 0:
         return
-    packages = _packages_for(missing_libraries(program))
-    advice = f"Install what it needs: `apt-get install {' '.join(packages)}`. Or set" if packages else "Set"
+    advice = _advice(missing_libraries(program))
     raise ConfigurationError(
         f"{program} does not run: {answer.stderr.strip() or f'status {answer.returncode}'}."
-        f" {advice} {variable} to a server of your own."
+        f" {advice}Or set {variable} to a server of your own."
     )
 
 
@@ -111,8 +110,12 @@ def missing_libraries(program: Path) -> list[str]:
     return [line.split("=>")[0].strip() for line in answer.stdout.splitlines() if "not found" in line and "=>" in line]
 
 
-def _packages_for(libraries: list[str]) -> list[str]:
-    return sorted({_DEBIAN_PACKAGES.get(library, f"(the package with {library})") for library in libraries})
+def _advice(libraries: list[str]) -> str:
+    packages = sorted({_DEBIAN_PACKAGES[library] for library in libraries if library in _DEBIAN_PACKAGES})
+    unknown = [library for library in libraries if library not in _DEBIAN_PACKAGES]
+    install = f"Install what it needs: `apt-get install {' '.join(packages)}`. " if packages else ""
+    find = f"Install the packages that hold {', '.join(unknown)}. " if unknown else ""
+    return install + find
 
 
 def _missing(name: str, wheel: str, variable: str) -> str:

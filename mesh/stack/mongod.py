@@ -19,6 +19,9 @@ _NOT_YET_INITIALIZED = 94  # error codes of MongoDB
 _CACHE_GB = 0.5
 _OPLOG_MB = 512
 """Nobody follows the oplog of a lone member; by default it may take 5 % of the disk."""
+_TRANSACTION_S = 3
+"""A process that is killed leaves its transaction open, and mongod keeps it for so long, by default a minute: until
+then the next process cannot commit, since every commit of a service writes the same counter."""
 
 
 class Mongod:
@@ -36,6 +39,7 @@ class Mongod:
                 *("--replSet", REPLICA_SET, "--oplogSize", str(_OPLOG_MB), "--wiredTigerCacheSizeGB", str(_CACHE_GB)),
                 "--nounixsocket",  # a killed mongod leaves its socket in /tmp
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+                *("--setParameter", f"transactionLifetimeLimitSeconds={_TRANSACTION_S}"),
             ],
             log=log,
             ready=self._is_primary,
@@ -59,7 +63,7 @@ class Mongod:
 
     async def _is_primary(self) -> bool:
         uri = f"mongodb://{self._address}/?directConnection=true"
-        async with AsyncMongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=200) as client:
+        async with AsyncMongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=200, socketTimeoutMS=5000) as client:
             try:
                 hello = await client.admin.command("hello")
                 if hello.get("isWritablePrimary"):

@@ -81,7 +81,7 @@ class Child:
         backoff: Backoff = Backoff(),
         report: Callable[[ChildEvent], None] = lambda event: None,
     ) -> None:
-        """`ready` is asked again and again after a start and says whether the child is of use; `env` replaces ours."""
+        """`ready` is asked until it says the child is of use, and must answer soon; `env` replaces ours."""
         self.name = name
         self.log = log
         self.starts = 0
@@ -189,24 +189,18 @@ class Child:
         self._tell(Happening.READY, f"process {self.pid}")
 
     async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
-        try:
-            async with asyncio.timeout(self._ready_timeout_s):
-                while not await self._ready():
-                    if process.returncode is not None:
-                        raise ChildFailed(
-                            f"{self.name} {_how(process.returncode)} before it was ready.\n{self._tail()}"
-                        )
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            raise ChildFailed(
-                f"{self.name} was not ready within {self._ready_timeout_s:g} s.\n{self._tail()}"
-            ) from None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._ready_timeout_s
+        while not await self._ready():
+            if process.returncode is not None:
+                raise ChildFailed(f"{self.name} {_how(process.returncode)} before it was ready.\n{self._tail()}")
+            if loop.time() > deadline:
+                raise ChildFailed(f"{self.name} was not ready within {self._ready_timeout_s:g} s.\n{self._tail()}")
+            await asyncio.sleep(0.05)
 
     async def _let_go(self) -> None:
         if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+            await end_task(self._keeper)
             self._keeper = None
 
     async def _end(self) -> None:
@@ -230,6 +224,13 @@ class Child:
     def _tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines[-_TAIL_LINES:])])
+
+
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancels the task until it ends: nats-py now and then keeps a cancellation to itself."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.5)
 
 
 def _how(status: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +21,7 @@ from mesh.stack.keys import Keys
 from mesh.stack.mongod import Mongod
 from mesh.stack.permissions import Pair
 from mesh.stack.ports import LOOPBACK, Ports
-from mesh.stack.process import Child, ChildEvent, Happening
+from mesh.stack.process import Child, ChildEvent, Happening, end_task
 from mesh.stack.secrets import Secrets
 from mesh.stack.services import service_child, service_settings
 
@@ -207,7 +207,7 @@ class Stack:
             starting.push_async_callback(exchanges.close)
             active_pairs = exchanges.active_pairs
         task = asyncio.create_task(keep_applied(hub, active_pairs), name="hub permissions")
-        starting.push_async_callback(_cancel, task)
+        starting.push_async_callback(end_task, task)
 
     def _reader_token(self, locality: str) -> TokenSource:
         return TokenSource(
@@ -245,9 +245,3 @@ async def _start_all(children: Sequence[Child]) -> None:
 
 async def _stop_all(children: Sequence[Child]) -> None:
     await asyncio.gather(*(child.stop() for child in children))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -23,11 +23,16 @@ class State(StrEnum):
         """The value of the contract's enum."""
         return cast(AgreementState, AgreementState.Value(f"AGREEMENT_STATE_{self}"))
 
+    @classmethod
+    def of(cls, number: int) -> State:
+        """The state of that value; none said is PROPOSED."""
+        name = AgreementState.Name(number).removeprefix("AGREEMENT_STATE_")
+        return cls.PROPOSED if name == "UNSPECIFIED" else cls(name)
+
 
 def state_of(agreement: Agreement) -> State:
-    """Returns where an agreement stands; one without a state is PROPOSED."""
-    name = AgreementState.Name(agreement.state).removeprefix("AGREEMENT_STATE_")
-    return State.PROPOSED if name == "UNSPECIFIED" else State(name)
+    """Returns where an agreement stands."""
+    return State.of(agreement.state)
 
 
 def terms(agreement: Agreement) -> bytes:

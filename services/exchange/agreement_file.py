@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import yaml
 from google.protobuf.timestamp_pb2 import Timestamp
-from lienthong.exchange.v1 import Agreement, SharedEvent
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lienthong.exchange.v1 import Agreement, SharedEvent
 from mesh.errors import InvalidArgument, Violation
 
 VIETNAM = timezone(timedelta(hours=7))

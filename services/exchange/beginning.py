@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from lienthong.mesh.v1 import ReadLogRequest
@@ -40,16 +42,16 @@ class LogSince:
 
     async def begin(self, everything: bool) -> Start:
         """Where the log stood at the moment. Found by bisection: 20 reads in a log of a million entries."""
-        floor = await self._log.begin(everything=True)
         head = await self._log.begin(everything=False)
-        before, behind = floor.position, head.position
+        before, behind = 0, head.position
         while before < behind:
             middle = (before + behind) // 2
-            entry = await anext(aiter(self._read(middle, limit=1)), None)
+            async with aclosing(self._read(middle, limit=1)) as entries:
+                entry = await anext(entries, None)
             if entry is None or entry.at >= self._since:
                 behind = middle
             else:
-                before = max(before + 1, entry.position)
+                before = entry.position
         sequences = dict(head.sequences)
         async for entry in self._read(behind):
             sequences[entry.line] = min(sequences.get(entry.line, entry.sequence - 1), entry.sequence - 1)
@@ -64,25 +66,22 @@ class LogSince:
     async def refill(self, line: str, after_sequence: int, limit: int) -> Refilled:
         return await self._log.refill(line, after_sequence, limit)
 
-    async def _read(self, after_position: int, limit: int = 0) -> AsyncIterator[Entry]:
+    def _read(self, after_position: int, limit: int = 0) -> AsyncGenerator[Entry, None]:
         here = self._host.neighbours.here(self._service)
-        entries = self._read_here(here, after_position, limit) if here else self._read_there(after_position, limit)
-        async for entry in entries:
-            yield entry
+        return self._read_here(here, after_position, limit) if here else self._read_there(after_position, limit)
 
-    async def _read_here(self, container: Any, after_position: int, limit: int) -> AsyncIterator[Entry]:
+    async def _read_here(self, container: Any, after_position: int, limit: int) -> AsyncGenerator[Entry, None]:
         log = container.logs[EVENTS_LOG]
         while True:
-            page = await container.in_thread(
-                lambda: logs.read(container.database, log, after_position=after_position, limit=limit or _PAGE)
-            )
+            read = partial(logs.read, container.database, log, after_position=after_position, limit=limit or _PAGE)
+            page = await container.in_thread(read)
             for entry in page:
                 yield Entry(entry["_id"], entry["line"], entry["sequence"], entry["at"])
             if limit or not page:
                 return
             after_position = page[-1]["_id"]
 
-    async def _read_there(self, after_position: int, limit: int) -> AsyncIterator[Entry]:
+    async def _read_there(self, after_position: int, limit: int) -> AsyncGenerator[Entry, None]:
         client = self._host.neighbours.client(self._service)
         request = ReadLogRequest(service=self._service, after_position=after_position, limit=limit)
         async for page in client.stream("ReadLog", request, deadline_s=60):

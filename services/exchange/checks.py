@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from lienthong.exchange.v1 import Agreement, SharedEvent
 from lienthong.mesh.v1 import SENSITIVITY_PERSONAL
-
 from mesh.errors import InvalidArgument, Violation
 from mesh.events import EventType, catalogue
 from mesh.localities import slugs

@@ -1,13 +1,14 @@
-"""What the exchange stores: agreements, the grants of the ACTIVE ones, and quarantined events."""
+"""What the exchange stores: agreements and the grants of the ACTIVE ones, what has crossed, and what was refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from lienthong.exchange.v1 import Agreement, QuarantinedEvent
-from mongoengine import BinaryField, DateTimeField, LongField, MapField, StringField
+from mongoengine import BinaryField, DateTimeField, IntField, LongField, MapField, StringField
 
+from lienthong.exchange.v1 import Agreement, QuarantinedEvent
 from mesh import Document
 from mesh.events import Event, to_headers
 from services.exchange.admission import Crossing
@@ -17,7 +18,8 @@ from services.exchange.agreement import State, state_of, terms, valid_until
 class AgreementDocument(Document):
     """One agreement, kept by both its parties.
 
-    Every event it carries writes here too, so a revocation that wins makes the event's unit fail.
+    Every unit that lets an event cross reads it, and the commit checks what was read: a revocation that commits first
+    makes the unit run again, and refuse.
     """
 
     id = StringField(primary_key=True)
@@ -26,31 +28,38 @@ class AgreementDocument(Document):
     state = StringField(required=True, choices=[str(state) for state in State])
     valid_until = DateTimeField(required=True)
     changed_at = DateTimeField(required=True)
-    carried = LongField(default=0, min_value=0)
+    activation = IntField(default=0, min_value=0)
+    """How often it has become ACTIVE."""
+    activated_at = DateTimeField()
     terms = BinaryField(required=True)
 
     meta: ClassVar = {"collection": "agreements", "indexes": ["state", "valid_until"]}
 
     @classmethod
-    def of(cls, agreement: Agreement) -> AgreementDocument:
-        """Returns the document of an agreement that has been moved at least once."""
-        return cls(
+    def of(cls, agreement: Agreement, before: AgreementDocument | None = None) -> AgreementDocument:
+        """Returns the document of an agreement that has just been moved; `before` is what was stored."""
+        document = cls(
             id=agreement.id,
             provider=agreement.provider,
             recipient=agreement.recipient,
             state=str(state_of(agreement)),
             valid_until=valid_until(agreement),
             changed_at=agreement.changed_at.ToDatetime(tzinfo=UTC),
-            carried=agreement.carried,
+            activation=before.activation if before else 0,
+            activated_at=before.activated_at if before else None,
             terms=terms(agreement),
         )
+        if document.state == State.ACTIVE:
+            document.activation += 1
+            document.activated_at = document.changed_at
+        return document
 
-    def agreement(self) -> Agreement:
+    def agreement(self, carried: int = 0) -> Agreement:
         """Returns the agreement as the contract has it."""
         agreement = Agreement.FromString(self.terms)
         agreement.state = State(self.state).number
         agreement.changed_at.FromDatetime(self.changed_at)
-        agreement.carried = self.carried
+        agreement.carried = carried
         return agreement
 
 
@@ -61,6 +70,53 @@ class Grant(Document):
     agreement = StringField(required=True)
 
     meta: ClassVar = {"collection": "grants"}
+
+
+class Tally(Document):
+    """How many events one share line has carried: shared at the provider, admitted at the recipient.
+
+    A line's events are handled by one reader, so counting by line collides with nobody.
+    """
+
+    id = StringField(primary_key=True)
+    agreement = StringField(required=True)
+    carried = LongField(default=0, min_value=0)
+
+    meta: ClassVar = {"collection": "tallies", "indexes": ["agreement"]}
+
+
+class Admitted(Document):
+    """Remembers an event that was admitted: one that arrives again, under whatever number, is let in no second time."""
+
+    id = StringField(primary_key=True)
+    expire_at = DateTimeField(required=True)
+
+    meta: ClassVar = {"collection": "admitted", "indexes": [{"fields": ["expire_at"], "expireAfterSeconds": 0}]}
+
+    @classmethod
+    def of(cls, event: Event, agreement: str, now: datetime, keep: timedelta) -> Admitted:
+        """Returns the document of an event admitted at `now`."""
+        return cls(id=cls.id_of(event, agreement), expire_at=now + keep)
+
+    @staticmethod
+    def id_of(event: Event, agreement: str) -> str:
+        """One event may cross under two agreements, with other fields each."""
+        return f"{agreement}|{event.id}"
+
+
+class Receipt(Document):
+    """How far the recipient of an agreement has committed its lines; the id is the agreement's."""
+
+    id = StringField(primary_key=True)
+    sequences = MapField(LongField())
+
+    meta: ClassVar = {"collection": "receipts"}
+
+    def advance(self, sequences: Mapping[str, int]) -> bool:
+        """Takes over what is higher than what is known, by line; returns whether anything is."""
+        higher = {line: n for line, n in sequences.items() if n > self.sequences.get(line, 0)}
+        self.sequences.update(higher)
+        return bool(higher)
 
 
 class Quarantined(Document):
@@ -85,7 +141,7 @@ class Quarantined(Document):
     def of(cls, crossing: Crossing, event: Event, reason: str, now: datetime, keep: timedelta) -> Quarantined:
         """Returns the document of an event refused at `now`."""
         return cls(
-            id=f"{crossing.provider}|{crossing.agreement}|{event.id}",
+            id=cls.id_of(crossing, event),
             provider=crossing.provider,
             agreement=crossing.agreement,
             type=event.type,
@@ -95,6 +151,11 @@ class Quarantined(Document):
             headers=to_headers(event),
             data=event.data,
         )
+
+    @staticmethod
+    def id_of(crossing: Crossing, event: Event) -> str:
+        """The same event refused again is the same document."""
+        return f"{crossing.provider}|{crossing.agreement}|{event.id}"
 
     def event(self) -> QuarantinedEvent:
         """Returns what an operator is shown: never the data."""

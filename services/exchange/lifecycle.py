@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lienthong.exchange.v1 import Agreement
-
 from mesh.errors import FailedPrecondition
 from services.exchange.agreement import State, grant_id, grant_ids, state_of, terms, valid_until
 

@@ -10,7 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mesh.events import catalogue
+from mesh.events import PARTITIONS, catalogue, line_name
+from services.exchange.agreement import State
 from services.exchange.documents import AgreementDocument
 
 
@@ -31,7 +32,12 @@ class Passage:
     @property
     def subscription(self) -> str:
         """Name of the subscription: `exchange.dn-hue-air-1.air_quality_alert`, resumed once `…#2`."""
-        return f"exchange.{self.agreement}.{self.topic}" + (f"#{self.activation}" if self.activation > 1 else "")
+        return subscription_of(self.agreement, self.topic, self.activation)
+
+
+def subscription_of(agreement: str, topic: str, activation: int) -> str:
+    """Returns the name of the subscription of one passage."""
+    return f"exchange.{agreement}.{topic}" + (f"#{activation}" if activation > 1 else "")
 
 
 def passages(document: AgreementDocument) -> frozenset[Passage]:
@@ -51,6 +57,25 @@ def passages(document: AgreementDocument) -> frozenset[Passage]:
             since=_since(document),
         )
         for (sector, topic), names in types.items()
+    )
+
+
+def share_lines(document: AgreementDocument) -> frozenset[str]:
+    """Returns the names of all lines an agreement can have on its share log."""
+    return frozenset(
+        line_name(document.id, passage.sector, passage.topic, partition)
+        for passage in passages(document)
+        for partition in range(PARTITIONS)
+    )
+
+
+def subscriptions_before(document: AgreementDocument) -> frozenset[str]:
+    """Returns the names of the subscriptions of activations that have ended."""
+    ended = document.activation - (document.state == State.ACTIVE)
+    return frozenset(
+        subscription_of(document.id, passage.topic, activation)
+        for passage in passages(document)
+        for activation in range(1, ended + 1)
     )
 
 

@@ -5,13 +5,14 @@ Deny by default: a field this process does not know (a newer contract's) is neve
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mesh.errors import UndecodableEvent
-from mesh.events import EventType
+from mesh.events import Event, EventType
 
 ALL_FIELDS = "*"
 """Entry of an agreement that stands for every field that is not personal."""
@@ -61,6 +62,22 @@ class Projection:
 def _unknown_fields(message: Message) -> tuple[str, ...]:
     found = UnknownFieldSet(message)
     return tuple(f"#{number}" for number in sorted({found[i].field_number for i in range(len(found))}))
+
+
+def projected(event: Event, event_type: EventType, fields: tuple[str, ...], agreement: str) -> Event:
+    """Returns the event as it crosses under an agreement. Raises UndecodableEvent."""
+    allowed = projection(event_type, fields)
+    return replace(
+        event,
+        data=allowed.apply(event.data),
+        withheld=union(event.withheld, allowed.withheld),
+        agreement=agreement,
+    )
+
+
+def union(some: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the names of both, each once: what was withheld stays withheld."""
+    return tuple(dict.fromkeys(some + more))
 
 
 @lru_cache(maxsize=4096)

@@ -14,3 +14,8 @@ class ExchangeSettings(BaseModel):
 
     quarantine_keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days a quarantined event is kept for inspection."""
+
+    admitted_keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days within which an event that arrives again is recognised, whatever number it carries."""
+    receipts_every_s: Annotated[float, Field(gt=0, le=3600)] = 5
+    """Seconds between two reports to a provider of how far its events are committed here."""

@@ -1,6 +1,6 @@
 """One fault campaign: load on a locality, a fault in its midst, rest, and the judge.
 
-    campaign = Campaign(stack, "kill", origin="da-nang", entitled=["da-nang", "hue"])
+    campaign = Campaign(stack, "kill")
     async with campaign.load() as load:
         await load.acknowledged(200)
         await stack.child("da-nang.services").kill()
@@ -30,25 +30,25 @@ from mesh.container import database_name
 from mesh.events import PARTITIONS, partition_of
 from mesh.stack import Stack
 from tests.faults.judge import Seen, Verdict, judge
-from tests.faults.load import Connection, Load, TrialAt
+from tests.faults.load import Connection, Ledger, Load, TrialAt
 from tests.trial.contract import GetTotalRequest, RecordRequest
-
-TRIAL = "tests.trial.services:TrialService"
-WITNESS = "tests.trial.services:WitnessService"
 
 _REST_S = 60.0
 
 
 class Campaign:
-    """A load, and what became of it in every entitled locality."""
+    """What clients know, and what became of it in every entitled locality."""
 
-    def __init__(self, stack: Stack, name: str, *, origin: str, entitled: Collection[str]) -> None:
-        """`name` begins every key of the campaign, so that several may use one stack one after the other."""
+    def __init__(self, stack: Stack, name: str, *, origin: str = "da-nang", entitled: Collection[str] | None = None):
+        """`name` begins every key of the campaign, so that several may use one stack one after the other.
+
+        Entitled are, unless told otherwise, all localities.
+        """
         self.stack = stack
+        self.name = name
         self.origin = origin
-        self.entitled = tuple(entitled)
-        self._name = name
-        self._loads: list[Load] = []
+        self.entitled = tuple(stack.localities if entitled is None else entitled)
+        self.ledger = Ledger()
         self._since = datetime.now(UTC) - timedelta(milliseconds=1)
 
     def place(self) -> TrialAt:
@@ -57,10 +57,14 @@ class Campaign:
 
     def load(self, *others: TrialAt, **options: Any) -> Load:
         """Clients of this campaign, not yet started; `others` are further places where they may ask."""
-        assert not self._loads, "one load makes a campaign"
-        load = Load(self.place(), *others, prefix=self._name, **options)
-        self._loads.append(load)
-        return load
+        return Load(self.ledger, self.place(), *others, prefix=self.name, **options)
+
+    async def record(self, key: str, amount: int = 1, *, note: str = "") -> None:
+        """Records one amount, asking until it is answered."""
+        request = RecordRequest(request_id=uuid.uuid4().hex, key=key, amount=amount, note=note)
+        async with Connection([self.place()], 0) as connection:
+            answer = await _answered(connection, self.ledger.ask(request))
+        self.ledger.answer(request.request_id, answer.total)
 
     async def rest(self, within_s: float = _REST_S) -> None:
         """Returns when every entitled witness has handled what was recorded before."""
@@ -79,20 +83,23 @@ class Campaign:
         await until(all_seen, within_s, lambda: f"lines that did not come to rest: {sorted(missing)}")
 
     async def verdict(self, *, within_s: float = _REST_S, expected_letters: int = 0) -> Verdict:
-        """Comes to rest and judges."""
-        ledger = self._loads[0].ledger
-        late = ""
+        """Comes to rest and judges; so many dead letters are expected in each entitled locality."""
+        ledger, late = self.ledger, []
         try:
             await self.rest(within_s)
         except AssertionError as error:
-            late = str(error)
-        witnesses = {locality: await self.seen(locality, ledger.keys) for locality in self.entitled}
-        letters = await self.letters()
-        verdict = judge(ledger, await self.totals(ledger.keys), witnesses, letters[expected_letters:])
-        if late:
-            verdict.lost.append(late)
-        if len(letters) < expected_letters:
-            verdict.complaints.append(f"{len(letters)} dead letters, {expected_letters} expected")
+            late.append(str(error))
+        letters = {locality: await self.letters(locality) for locality in self.entitled}
+        verdict = judge(
+            ledger,
+            await self.totals(ledger.keys),
+            {locality: await self.seen(locality, ledger.keys) for locality in self.entitled},
+            [letter for found in letters.values() for letter in found[expected_letters:]],
+        )
+        verdict.lost += late
+        for locality, found in letters.items():
+            if len(found) < expected_letters:
+                verdict.complaints.append(f"{len(found)} dead letters in {locality}, {expected_letters} expected")
         return verdict
 
     async def totals(self, keys: Collection[str]) -> dict[str, int]:
@@ -121,12 +128,12 @@ class Campaign:
                 async for raw in database["sightings"].find(query)
             }
 
-    async def letters(self) -> list[str]:
-        """Dead letters of this campaign's time, in all services of the entitled localities."""
+    async def letters(self, locality: str) -> list[str]:
+        """Dead letters of this campaign's time, in all services of a locality."""
         found: list[str] = []
         async with AsyncMongoClient[dict[str, Any]](self.stack.mongodb_uri) as mongodb:
             for name in await mongodb.list_database_names():
-                if name.startswith(tuple(database_name(locality, "") for locality in self.entitled)):
+                if name.startswith(database_name(locality, "")):
                     letters = mongodb[name]["dead_letters"].find({"state": "DEAD", "at": {"$gte": self._since}})
                     found += [f"{raw['_id']} of key {raw['key'] or 'none'}: {raw['error']}" async for raw in letters]
         return found
@@ -135,7 +142,7 @@ class Campaign:
         return _Database(self.stack.mongodb_uri, database_name(locality, service))
 
     def _fence_key(self, partition: int) -> str:
-        candidates = (f"{self._name}-fence-{uuid.uuid4().hex[:8]}" for _ in itertools.count())
+        candidates = (f"{self.name}-fence-{uuid.uuid4().hex[:8]}" for _ in itertools.count())
         return next(key for key in candidates if partition_of(key) == partition)
 
 
@@ -166,13 +173,12 @@ async def until(check: Callable[[], Awaitable[bool]], within_s: float, found: Ca
         await asyncio.sleep(0.05)
 
 
-async def _answered(connection: Connection, request: RecordRequest) -> None:
+async def _answered(connection: Connection, request: RecordRequest) -> Any:
     """Asks until it is answered."""
     deadline = time.monotonic() + _REST_S
     while True:
         try:
-            await connection.stub.Record(request, metadata=connection.metadata, timeout=10)
-            return
+            return await connection.stub.Record(request, metadata=connection.metadata, timeout=10)
         except grpc.aio.AioRpcError as error:
             assert time.monotonic() < deadline, f"not answered: {error.code().name}: {error.details()}"
             await connection.renew()

@@ -1,4 +1,4 @@
-"""`mesh`: the embedded default with the trial sector, one per module, for faults to be done to."""
+"""`stack`: the embedded default with the trial sector in two localities, one per module, for faults to be done to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from mesh.stack import Stack
-from tests.faults.campaign import TRIAL, WITNESS
+from tests.faults.trial_mesh import trial_mesh
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,12 +19,12 @@ def _importable_by_children() -> Iterator[None]:
     """Lets the processes of a stack import `tests`, wherever pytest was started."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=":")
+        patch.setenv("LIENTHONG_EXCHANGE__RECEIPTS_EVERY_S", "1")
         yield
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Da Nang, Hue, and what they share."""
-    folder = tmp_path_factory.mktemp("mesh")
-    async with Stack(["da-nang"], folder, services=[TRIAL, WITNESS]) as stack:
+    """Da Nang and Hue; Hue is told what Da Nang records."""
+    async with trial_mesh(tmp_path_factory.mktemp("mesh")) as stack:
         yield stack

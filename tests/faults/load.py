@@ -1,10 +1,11 @@
 """Clients of the trial sector that never let go: they ask, ask again after a failure, and remember what was acknowledged.
 
-    async with Load(TrialAt("127.0.0.1:7001", token), prefix="kill") as load:
+    ledger = Ledger()
+    async with Load(ledger, TrialAt("127.0.0.1:7001", token), prefix="kill") as load:
         await load.acknowledged(200)      # more than there are now
         ...                               # the fault
         await load.acknowledged(200)
-    load.ledger                           # what the clients know; everything is settled
+    ledger                                # what the clients know; nobody asks any more
 
 What they know is all a judge may believe: an acknowledgement, or that they were never told.
 """
@@ -137,12 +138,13 @@ class Load:
 
     def __init__(
         self,
+        ledger: Ledger,
         *places: TrialAt,
         prefix: str,
         keys: int = 16,
         clients: int = 6,
         rate: float = 200.0,
-        gives_up_every: int = 11,
+        gives_up_every: int = 4,
         deadline_s: float = 5.0,
         seed: int = 1,
     ) -> None:
@@ -151,7 +153,7 @@ class Load:
         With more than one place a client that fails goes on at the next. Each `gives_up_every`th single request is
         not asked again when it fails, so nobody ever learns what became of it.
         """
-        self.ledger = Ledger()
+        self.ledger = ledger
         self.keys = [f"{prefix}-{number}" for number in range(keys)]
         self._places = places
         self._clients = clients

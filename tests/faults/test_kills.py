@@ -1,4 +1,4 @@
-"""What is killed mid-load."""
+"""Whatever is killed mid-load: what was acknowledged took effect once, in order, in both localities."""
 
 from __future__ import annotations
 
@@ -9,45 +9,54 @@ from tests.faults.campaign import Campaign
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
+CHILDREN = ["da-nang.services", "hue.services", "mongod", "da-nang.nats", "hue.nats", "hub"]
 
-async def test_services(stack: Stack) -> None:
-    """A locality's process, again and again."""
-    campaign = Campaign(stack, "services", origin="da-nang", entitled=stack.localities)
+
+@pytest.mark.parametrize("child", CHILDREN)
+async def test_a_killed_child_loses_and_doubles_nothing(stack: Stack, child: str) -> None:
+    """SIGKILL twice, each time with requests and events on their way."""
+    campaign = Campaign(stack, f"kill-{child}".replace(".", "-"))
 
     async with campaign.load() as load:
-        for _ in range(4):
+        for _ in range(2):
             await load.acknowledged(100)
-            await stack.child("da-nang.services").kill()
-            await load.acknowledged(100)
+            await stack.child(child).kill()
+            await stack.child(child).wait_ready()
+        await load.acknowledged(100)
 
     verdict = await campaign.verdict()
-    print(verdict, load.ledger.failures)
     assert verdict.clean, verdict
 
 
-async def test_mongod(stack: Stack) -> None:
-    campaign = Campaign(stack, "mongod", origin="da-nang", entitled=stack.localities)
+@pytest.mark.soak
+@pytest.mark.parametrize("child", CHILDREN)
+async def test_a_child_killed_again_and_again_loses_and_doubles_nothing(stack: Stack, child: str) -> None:
+    """SIGKILL twenty times, also while it is just coming back."""
+    campaign = Campaign(stack, f"often-{child}".replace(".", "-"))
 
-    async with campaign.load() as load:
-        for _ in range(3):
-            await load.acknowledged(100)
-            await stack.child("mongod").kill()
-            await load.acknowledged(100)
+    async with campaign.load(keys=64) as load:
+        for number in range(20):
+            await load.acknowledged(number * 10)
+            await stack.child(child).kill()
+            if number % 3:
+                await stack.child(child).wait_ready()
+        await stack.child(child).wait_ready()
+        await load.acknowledged(500)
 
-    verdict = await campaign.verdict()
-    print(verdict, load.ledger.failures)
+    verdict = await campaign.verdict(within_s=180)
     assert verdict.clean, verdict
 
 
-async def test_nats(stack: Stack) -> None:
-    campaign = Campaign(stack, "nats", origin="da-nang", entitled=stack.localities)
+@pytest.mark.soak
+async def test_everything_killed_in_turn_loses_and_doubles_nothing(stack: Stack) -> None:
+    """Each child five times, while others may still be coming back."""
+    campaign = Campaign(stack, "all")
 
-    async with campaign.load() as load:
-        for _ in range(3):
+    async with campaign.load(keys=64) as load:
+        for child in CHILDREN * 5:
             await load.acknowledged(100)
-            await stack.child("da-nang.nats").kill()
-            await load.acknowledged(100)
+            await stack.child(child).kill()
+        await load.acknowledged(500)
 
-    verdict = await campaign.verdict()
-    print(verdict, load.ledger.failures)
+    verdict = await campaign.verdict(within_s=180)
     assert verdict.clean, verdict

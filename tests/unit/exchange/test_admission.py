@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from lienthong.environment.v1 import BAND_BAD, AirQualityAlertLifted, AirQualityAlertRaised
@@ -35,48 +35,56 @@ def active(agreement: MakeAgreement) -> Agreement:
 @pytest.fixture
 def refusal(contracts: Catalogue) -> Callable[..., str | None]:
     def judge(
-        kept: Agreement | None, event: Event = ALERT, crossing: Crossing = CROSSING, here: str = "hue"
+        kept: Agreement | None,
+        event: Event = ALERT,
+        crossing: Crossing = CROSSING,
+        here: str = "hue",
+        shared_at: datetime = NOW,
     ) -> str | None:
-        return reason_to_quarantine(kept, crossing, event, contracts[event.type], here)
+        return reason_to_quarantine(kept, crossing, event, contracts.get(event.type), here, shared_at)
 
     return judge
 
 
 def test_an_agreed_event_leaves(active: Agreement):
-    assert leaves(active, ALERT, "da-nang")
+    assert leaves(active, ALERT, "da-nang", NOW)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.ACTIVE])
 def test_nothing_leaves_unless_the_agreement_is_active(agreement: MakeAgreement, state: State):
-    assert not leaves(agreement(state=state.number), ALERT, "da-nang")
+    assert not leaves(agreement(state=state.number), ALERT, "da-nang", NOW)
 
 
 def test_what_came_from_elsewhere_never_leaves_again(active: Agreement):
-    assert not leaves(active, replace(ALERT, source="/quang-nam/environment"), "da-nang")
+    assert not leaves(active, replace(ALERT, source="/quang-nam/environment"), "da-nang", NOW)
 
 
 def test_the_recipient_of_an_agreement_shares_nothing_under_it(active: Agreement):
-    assert not leaves(active, replace(ALERT, source="/hue/environment"), "hue")
+    assert not leaves(active, replace(ALERT, source="/hue/environment"), "hue", NOW)
 
 
 def test_an_event_type_that_was_not_agreed_stays(active: Agreement):
-    assert not leaves(active, replace(ALERT, type="lienthong.environment.v1.AirQualityHourRecorded"), "da-nang")
+    assert not leaves(active, replace(ALERT, type="lienthong.environment.v1.AirQualityHourRecorded"), "da-nang", NOW)
 
 
 def test_only_what_is_committed_within_the_validity_leaves(active: Agreement):
     instant = timedelta(microseconds=1)
 
-    assert leaves(active, replace(ALERT, time=valid_from(active)), "da-nang")
-    assert leaves(active, replace(ALERT, time=valid_until(active) - instant), "da-nang")
-    assert not leaves(active, replace(ALERT, time=valid_from(active) - instant), "da-nang")
-    assert not leaves(active, replace(ALERT, time=valid_until(active)), "da-nang")
+    assert leaves(active, replace(ALERT, time=valid_from(active)), "da-nang", NOW)
+    assert leaves(active, replace(ALERT, time=valid_until(active) - instant), "da-nang", NOW)
+    assert not leaves(active, replace(ALERT, time=valid_from(active) - instant), "da-nang", NOW)
+    assert not leaves(active, replace(ALERT, time=valid_until(active)), "da-nang", NOW)
+
+
+def test_what_is_handled_after_the_end_stays(active: Agreement):
+    assert not leaves(active, ALERT, "da-nang", valid_until(active))
 
 
 def test_what_was_committed_before_the_start_stays(active: Agreement):
     active.start.FromDatetime(NOW)
 
-    assert leaves(active, ALERT, "da-nang")
-    assert not leaves(active, replace(ALERT, time=NOW - timedelta(seconds=1)), "da-nang")
+    assert leaves(active, ALERT, "da-nang", NOW)
+    assert not leaves(active, replace(ALERT, time=NOW - timedelta(seconds=1)), "da-nang", NOW)
 
 
 def test_an_agreed_event_is_admitted(active: Agreement, refusal):
@@ -96,10 +104,17 @@ def test_what_was_under_way_when_the_agreement_expired_is_admitted(agreement: Ma
     assert refusal(agreement(state=State.EXPIRED.number)) is None
 
 
-def test_what_was_committed_after_the_end_is_not(active: Agreement, refusal):
-    late = replace(ALERT, time=valid_until(active))
+def test_what_was_shared_after_the_end_is_not(active: Agreement, refusal):
+    """The provider's share log says when it was shared; when the event was born does not matter."""
+    assert refusal(active, shared_at=valid_until(active)) == (
+        "was committed outside the validity of agreement dn-hue-air-1"
+    )
 
-    assert refusal(active, late) == "was committed outside the validity of agreement dn-hue-air-1"
+
+def test_an_event_no_contract_here_has_is_not_admitted(active: Agreement, refusal):
+    unknown = replace(ALERT, type="lienthong.environment.v2.AirQualityAlertRaised")
+
+    assert refusal(active, unknown) == "no contract here has an event lienthong.environment.v2.AirQualityAlertRaised"
 
 
 def test_another_locality_cannot_use_the_agreement(active: Agreement, refusal):

@@ -27,14 +27,25 @@ CROSSING = Crossing("da-nang", "hue", "dn-hue-air-9", "environment", "air_qualit
 
 def test_an_agreement_reads_back_as_it_was(agreement: Callable[..., Agreement]):
     active = lifecycle.apply(agreement(), None, {}, NOW).agreement
-    active.carried = 12
     active.start.FromNanoseconds(1_793_466_000_123_456_789)
 
     stored = from_raw(AgreementDocument, to_raw(AgreementDocument.of(active)))
 
     assert stored.agreement().start == active.start
     assert lifecycle.apply(active, stored.agreement(), {}, NOW).moved is False
-    assert stored.agreement().carried == 12
+    assert stored.agreement(carried=12).carried == 12
+
+
+def test_each_activation_is_counted_and_dated(agreement: Callable[..., Agreement]):
+    later = NOW + timedelta(days=1)
+    applied = AgreementDocument.of(lifecycle.apply(agreement(), None, {}, NOW).agreement)
+
+    suspended = AgreementDocument.of(lifecycle.suspend(applied.agreement(), later).agreement, applied)
+    resumed = AgreementDocument.of(lifecycle.resume(suspended.agreement(), {}, later).agreement, suspended)
+
+    assert (applied.activation, applied.activated_at) == (1, NOW)
+    assert (suspended.activation, suspended.activated_at) == (1, NOW)
+    assert (resumed.activation, resumed.activated_at) == (2, later)
 
 
 def test_a_quarantined_event_is_kept_whole_and_shown_without_its_data():

@@ -1,0 +1,40 @@
+"""What to try in a mesh that is up: commands to copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+_DEFAULT_FOLDER = ".lienthong"
+
+
+def next_steps(localities: Sequence[str], folder: Path) -> RenderableType:
+    """A few commands with what they show; in another terminal, in this folder."""
+    here = localities[0]
+    there = localities[1] if len(localities) > 1 else here
+    data = "" if folder == Path(_DEFAULT_FOLDER).resolve() else f" --data {_as_typed(folder)}"
+    request = json.dumps({"page_size": 3})
+    steps = [
+        ("lienthong status" + data, "how far every line has come"),
+        (f"lienthong events tail --locality {there}" + data, "what reaches one locality"),
+        (f"lienthong call {here} environment.ListStations '{request}'" + data, "ask a service"),
+        (f"lienthong call {there} health.ListAdvisories" + data, "the effect across the border"),
+        ("lienthong agreements list" + data, "why it may cross"),
+        ("lienthong verify" + data, "count everything again"),
+    ]
+    if not data:
+        steps.append((f"lienthong serve examples.subscriber:Neighbour --locality {there}", "join with a service of your own"))
+    width = max(len(command) for command, _ in steps)
+    lines = [Text.assemble("  ", (f"{command:<{width}}", "bold"), ("   " + what, "dim")) for command, what in steps]
+    return Group("", Text("It stays up; Ctrl-C stops it. In another terminal try:"), *lines, "")
+
+
+def _as_typed(folder: Path) -> str:
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)

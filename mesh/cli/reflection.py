@@ -1,0 +1,75 @@
+"""What a server says of its own services: gRPC reflection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import grpc
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from mesh.cli.exits import UsageError
+from mesh.errors import Unavailable, from_rpc_error
+from mesh.rpc import snake_case
+
+_OF_GRPC_ITSELF: Final = "grpc."
+_TIMEOUT_S: Final = 10.0
+
+
+class Reflected:
+    """The services of one server, without having their contracts installed."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        """Raises a MeshError when the server does not answer."""
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_TIMEOUT_S)  # type: ignore[no-untyped-call]
+            self._database = ProtoReflectionDescriptorDatabase(channel)
+            self._names = sorted(self._database.get_services())
+        except grpc.FutureTimeoutError:
+            raise Unavailable("the server does not answer") from None
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        self.pool = descriptor_pool.DescriptorPool(self._database)
+
+    def methods(self) -> list[MethodDescriptor]:
+        """Every method, by service and name, without those of gRPC itself."""
+        return [method for service in self._services() for method in service.methods]
+
+    def method(self, name: str) -> MethodDescriptor:
+        """The method meant by `SERVICE.METHOD`; the service may be named short, as `health` or `HealthService`.
+
+        Raises UsageError naming what there is.
+        """
+        service_name, _, method_name = name.replace("/", ".").rpartition(".")
+        services = [service for service in self._services() if _is_meant(service, service_name)]
+        if not services:
+            raise UsageError(f"no service {service_name or name} here; there are {_list(self._short_names())}")
+        for method in services[0].methods:
+            if method.name == method_name or snake_case(method.name) == snake_case(method_name):
+                return method
+        raise UsageError(
+            f"{services[0].name} has no method {method_name}; it has {_list(method.name for method in services[0].methods)}"
+        )
+
+    def message_class(self, descriptor: Any) -> type[Any]:
+        """Class for messages of a type the server has."""
+        return message_factory.GetMessageClass(descriptor)
+
+    def _services(self) -> Iterable[ServiceDescriptor]:
+        for name in self._names:
+            if not name.startswith(_OF_GRPC_ITSELF):
+                yield self.pool.FindServiceByName(name)
+
+    def _short_names(self) -> list[str]:
+        return [service.name for service in self._services()]
+
+
+def _is_meant(service: ServiceDescriptor, name: str) -> bool:
+    short = service.name.removesuffix("Service")
+    return name in (service.full_name, service.name, short, snake_case(short))
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

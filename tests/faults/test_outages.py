@@ -1,0 +1,63 @@
+"""What is away for a while: MongoDB, and the link between two localities."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mesh.stack import Stack
+from tests.faults.campaign import Campaign
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+
+
+@pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(300)])])
+async def test_writes_wait_for_mongodb_or_are_told_that_it_is_away(stack: Stack, seconds: float) -> None:
+    """Nobody is told anything else, nothing becomes a dead letter, and what was acknowledged took effect once."""
+    campaign = Campaign(stack, f"outage-{seconds}")
+
+    async with campaign.load(deadline_s=3) as load:
+        await load.acknowledged(100)
+        await stack.child("mongod").kill(restart=False)
+        await asyncio.gather(load.failed(1, within_s=15), asyncio.sleep(seconds))
+        await stack.child("mongod").start()
+        await load.acknowledged(100)
+
+    verdict = await campaign.verdict()
+    assert verdict.clean, verdict
+    assert set(campaign.ledger.failures) <= {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+
+
+@pytest.mark.parametrize("locality", ["da-nang", "hue"])
+async def test_a_link_that_was_cut_brings_what_it_owes(stack: Stack, locality: str) -> None:
+    """Writes go on while the provider, or the recipient, is cut off; after it all has arrived once, in order."""
+    campaign = Campaign(stack, f"cut-{locality}")
+
+    async with campaign.load() as load:
+        await load.acknowledged(100)
+        await stack.cut_leaf(locality)
+        await load.acknowledged(300)
+        await stack.rejoin(locality)
+        await load.acknowledged(100)
+
+    verdict = await campaign.verdict()
+    assert verdict.clean, verdict
+    assert not campaign.ledger.failures
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_a_link_that_comes_and_goes_brings_what_it_owes(stack: Stack) -> None:
+    """Ten cuts, at one end and the other."""
+    campaign = Campaign(stack, "cuts")
+
+    async with campaign.load(keys=64) as load:
+        for locality in ["da-nang", "hue"] * 5:
+            await load.acknowledged(200)
+            await stack.cut_leaf(locality)
+            await load.acknowledged(200)
+            await stack.rejoin(locality)
+
+    verdict = await campaign.verdict(within_s=180)
+    assert verdict.clean, verdict
