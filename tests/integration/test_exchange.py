@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from lienthong.exchange import v1 as pb
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from mesh.auth import public_text
 from mesh.config import Settings, load
 from mesh.events import catalogue
 from mesh.host import Host
@@ -40,6 +43,7 @@ class Side(Home):
     trusted: dict[str, str]
     port: int
     host: Host
+    receipts_every_s = 0.3
 
     def settings(self, **given: Any) -> Settings:
         own = super().settings()
@@ -54,7 +58,7 @@ class Side(Home):
             peers=self.peers,
             auth=auth,
             runtime={"workers": 8, "member_ttl_s": 2},
-            exchange={"receipts_every_s": 0.5},
+            exchange={"receipts_every_s": self.receipts_every_s},
             **given,
         )
 
@@ -173,8 +177,6 @@ def _side(nodes: Nodes, mongod: RunningMongod, slug: str, folder: Path) -> Side:
 
 
 def _public(side: Side) -> str:
-    from mesh.auth import public_text
-
     return public_text(side.key.public_key())
 
 
@@ -237,3 +239,270 @@ class TestAnActiveAgreement:
             assert len(border.recipient.seen(key)) == 20
         await eventually(lambda: len(border.recipient.log("exchange")) == 400)
         assert (await border.provider.agreement()).carried == 400
+
+    async def test_lets_the_provider_forget_what_is_received(self, border: Border) -> None:
+        """Receipts tell how far the recipient has committed; entries behind them may expire."""
+        await border.join()
+        await border.provider.record(range(5))
+        await border.seen(5)
+
+        relay = border.provider.host.containers["exchange"].relays["shared-hue"]
+        await eventually(lambda: relay.receipted == 5)
+
+
+class TestWithoutAnAgreement:
+    """What does not cross."""
+
+    async def test_nothing_leaves(self, border: Border) -> None:
+        """Not even into a share log."""
+        await border.let_through()
+        await border.provider.record([1, 2, 3])
+
+        assert border.provider.shared_log(HUE) == []
+        await border.join()
+        await border.settle()
+        assert border.recipient.seen("a") == []
+
+    async def test_what_arrives_is_quarantined(self, border: Border) -> None:
+        """An agreement the recipient does not know lets nothing in, also when another one of the provider's does."""
+        other = agreement_of("dn-hue-other-1")
+        other.events[0].type = "trial.v1.AmountForgotten"
+        other.events[0].fields[:] = ["key"]
+        await border.join(other)
+        await border.provider.apply(agreement_of())
+        await border.provider.record([1, 2])
+
+        async def refused() -> list[pb.QuarantinedEvent]:
+            return await border.recipient.quarantine()
+
+        await eventually(lambda: _as_many(refused, 2))
+        assert {event.reason for event in await refused()} == {f"agreement {AGREEMENT} is not known here"}
+        assert border.recipient.seen("a") == []
+
+        await border.recipient.apply(agreement_of())
+        await border.provider.record([3])
+        await border.seen(1)
+        assert border.recipient.sightings()["a"]["total"] == 3
+
+
+class TestAnAgreementThatEnds:
+    """Suspended, revoked, expired."""
+
+    async def test_suspended_delivers_nothing_later(self, border: Border) -> None:
+        """What happens between suspension and resumption stays, whatever comes after."""
+        await border.join()
+        await border.provider.record([1])
+        await border.seen(1)
+
+        await border.provider.move("Suspend")
+        await border.recipient.move("Suspend")
+        await border.provider.record([10, 10, 10])
+        await border.recipient.move("Resume")
+        await border.provider.move("Resume")
+        await border.provider.record([2])
+
+        await border.seen(2)
+        await border.settle()
+        assert border.recipient.sightings()["a"]["total"] == 3
+        assert border.recipient.letters("exchange") == border.provider.letters("exchange") == []
+
+    async def test_revoked_during_traffic_shares_nothing_more(self, border: Border) -> None:
+        """What the provider had shared when it answered the revocation is all that is ever let in."""
+        await border.join()
+        stop = asyncio.Event()
+
+        async def traffic(key: str) -> None:
+            while not stop.is_set():
+                await border.provider.record([1], key)
+
+        flowing = [asyncio.create_task(traffic(f"k{n}")) for n in range(8)]
+        await eventually(lambda: len(border.recipient.log("exchange")) > 50, within_s=30)
+
+        carried = (await border.provider.move("Revoke")).carried
+        carried = max(carried, (await border.provider.agreement()).carried)
+        recorded = {f"k{n}": len(border.provider.logged(f"k{n}")) for n in range(8)}
+        await asyncio.sleep(0.5)
+        stop.set()
+        await asyncio.gather(*flowing)
+
+        assert any(len(border.provider.logged(key)) > count for key, count in recorded.items())
+        assert (await border.provider.agreement()).carried == carried
+        assert len(border.recipient.log("exchange")) <= carried
+        for key in recorded:
+            assert len(border.recipient.seen(key)) <= recorded[key]
+
+        await border.recipient.move("Revoke")
+        await eventually(lambda: _is_gone(border.provider, share_stream(DN, HUE)))
+        assert {entry["type"] for entry in border.provider.shared_log(HUE)} == {"VOID"}
+        assert all(entry["data"] == b"" for entry in border.provider.shared_log(HUE))
+        received = await border.recipient.jetstream()
+        await eventually(lambda: _holds(received, received_stream(HUE), 0))
+
+    async def test_revoked_makes_room_for_other_terms(self, border: Border) -> None:
+        """A new agreement about the same events carries from then on, through a new stream."""
+        await border.join()
+        await border.provider.record([1])
+        await border.seen(1)
+        await border.provider.move("Revoke")
+        await border.recipient.move("Revoke")
+        await border.provider.record([10])
+
+        await border.join(agreement_of("dn-hue-trial-2", fields=["*"]))
+        await border.provider.record([2])
+
+        await border.seen(2)
+        assert border.recipient.sightings()["a"]["total"] == 3
+
+    async def test_expires_by_its_date(self, border: Border) -> None:
+        """Both sides end it by themselves."""
+        await border.join(agreement_of(valid_until=datetime.now(UTC) + timedelta(seconds=4)))
+        await border.provider.record([1])
+        await border.seen(1)
+
+        for side in (border.provider, border.recipient):
+            await eventually(lambda side=side: _stands(side, pb.AGREEMENT_STATE_EXPIRED))
+        await border.provider.record([10])
+        await border.join(agreement_of("dn-hue-trial-2"))
+        await border.settle()
+
+        assert border.recipient.sightings()["a"]["total"] == 1
+
+
+class TestAHole:
+    """Messages the bus has lost between two localities."""
+
+    @pytest.mark.parametrize("lost", [[1], [2, 3], [4]], ids=["first", "middle", "last-before-the-cut-ended"])
+    async def test_before_later_events_is_refilled(self, border: Border, lost: list[int]) -> None:
+        """A later event of the line shows the hole; the provider's share log fills it, in order."""
+        await self._without_hints(border)
+        await border.join()
+        await asyncio.to_thread(border.nodes.cut, HUE)
+        await border.provider.record(range(4))
+        await self._lose(border, lost, of=4)
+        await asyncio.to_thread(border.nodes.rejoin, HUE)
+        await border.provider.record([4])
+
+        await border.seen(5)
+        assert border.recipient.letters("exchange") == []
+
+    async def test_at_the_end_of_a_line_is_refilled(self, border: Border) -> None:
+        """No later event shows it, but the provider answers receipts with its heads."""
+        await border.join()
+        await border.provider.record([0])
+        await border.seen(1)
+        await asyncio.to_thread(border.nodes.cut, HUE)
+        await border.provider.record([1, 2])
+        await self._lose(border, [2, 3], of=3)
+        await asyncio.to_thread(border.nodes.rejoin, HUE)
+
+        await border.seen(3)
+
+    async def test_of_a_whole_stream_is_refilled(self, border: Border) -> None:
+        """The recipient's node loses its JetStream folder: everything arrives again, and nothing twice."""
+        await border.join()
+        await border.provider.record(range(5))
+        await border.seen(5)
+        await asyncio.to_thread(self._lose_folder, border)
+        await border.provider.record(range(5))
+
+        await border.seen(10, within_s=60)
+        await border.settle()
+        assert len(border.recipient.log("exchange")) == 11
+
+    async def test_of_a_revoked_agreement_is_given_up(self, border: Border) -> None:
+        """Nothing more may be asked for: what is missing is named in a dead letter, and holds up nobody."""
+        await self._without_hints(border)
+        second = agreement_of("dn-hue-second-1")
+        second.events[0].type = "trial.v1.AmountForgotten"
+        second.events[0].fields[:] = ["key"]
+        await border.join(agreement_of(), second)
+        await asyncio.to_thread(border.nodes.cut, HUE)
+        await border.provider.record(range(3))
+        await self._lose(border, [2], of=3)
+        jetstream = await border.provider.jetstream()
+        # The stream still has the others when the provider has already revoked: its purge has not come through.
+        kept = [await jetstream.get_msg(share_stream(DN, HUE), seq) for seq in (1, 3)]
+        await border.provider.move("Revoke")
+        assert kept
+        await border.recipient.move("Revoke")
+        await asyncio.to_thread(border.nodes.rejoin, HUE)
+
+        assert border.recipient.seen("a") == []
+
+    @staticmethod
+    async def _without_hints(border: Border) -> None:
+        """Heads come only with the first receipt."""
+        border.recipient.receipts_every_s = 3600
+        await border.recipient.halt()
+        await border.recipient.run()
+
+    @staticmethod
+    async def _lose(border: Border, positions: list[int], of: int) -> None:
+        jetstream = await border.provider.jetstream()
+        await eventually(lambda: _holds(jetstream, share_stream(DN, HUE), of, last=True))
+        for position in positions:
+            await jetstream.delete_msg(share_stream(DN, HUE), position)
+
+    @staticmethod
+    def _lose_folder(border: Border) -> None:
+        border.nodes.stop()
+        shutil.rmtree(border.nodes.bus.store(HUE))
+        border.nodes.start()
+        border.nodes.wait_linked()
+
+
+class TestARestart:
+    """Of the processes on both sides."""
+
+    async def test_of_both_loses_and_doubles_nothing(self, border: Border) -> None:
+        """Under load, one after the other, twice."""
+        await border.join()
+        sent = 0
+        for _ in range(2):
+            for side in (border.provider, border.recipient):
+                await border.provider.record(range(10))
+                sent += 10
+                await side.halt()
+                await side.run()
+                await border.provider.record(range(10))
+                sent += 10
+
+        await border.seen(sent, within_s=60)
+        await border.settle()
+        assert len(border.recipient.log("exchange")) == sent + 1
+        assert (await border.provider.agreement()).carried == (await border.recipient.agreement()).carried == sent + 1
+
+    async def test_two_processes_of_an_exchange_admit_everything_once(self, border: Border) -> None:
+        """Each holds some partitions; when one ends, the other goes on."""
+        await border.join()
+        border.recipient.port = free_port()
+        second = await border.recipient.start(ExchangeService)
+        keys = [f"k{n}" for n in range(16)]
+        await border.provider.trial(border.provider.host).record_many(record_request(key) for key in keys * 5)
+        await border.recipient.stop(second)
+        await border.provider.trial(border.provider.host).record_many(record_request(key) for key in keys * 5)
+
+        for key in keys:
+            await eventually(lambda key=key: len(border.recipient.seen(key)) >= 10, within_s=60)
+        assert len(border.recipient.log("exchange")) == 160
+
+
+async def _as_many(ask: Any, count: int) -> bool:
+    return len(await ask()) == count
+
+
+async def _stands(side: Side, state: int) -> bool:
+    return (await side.agreement()).state == state
+
+
+async def _is_gone(side: Side, stream: str) -> bool:
+    try:
+        await (await side.jetstream()).stream_info(stream)
+    except NotFoundError:
+        return True
+    return False
+
+
+async def _holds(jetstream: JetStreamContext, stream: str, count: int, *, last: bool = False) -> bool:
+    state = (await jetstream.stream_info(stream)).state
+    return (state.last_seq if last else state.messages) == count
