@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.js.errors import NotFoundError
 from pymongo.errors import PyMongoError
 
@@ -96,7 +97,7 @@ class Parking:
             message = await self._holding.container.host.jetstream.get_msg(
                 source.stream, seq=position, subject=subject, direct=True, next=True
             )
-        except NotFoundError:
+        except (NotFoundError, NoRespondersError):  # no such message, or no such stream
             return None
         headers = dict(message.headers or {})
         data = bytes(message.data or b"")

@@ -34,6 +34,8 @@ _logger = logging.getLogger(__name__)
 
 _RUN_CAP = 16
 """Messages of one stream whose units share a run."""
+_RUN_TARGET_S = 0.1
+"""How long a run of messages should take from its first handler to its commit."""
 _DEADLINE_SHARE = 0.9
 """Part of the caller's time that commits may use: what is left carries the answer."""
 _MAX_BACKOFF_S = 0.5
@@ -204,13 +206,18 @@ class Served:
         reading = asyncio.create_task(_read_into(requests, arrived))
         try:
             ended = False
+            cap = _RUN_CAP
             while not ended:
                 batch = [await arrived.get()]
-                while not arrived.empty() and len(batch) < _RUN_CAP:
+                while not arrived.empty() and len(batch) < cap:
                     batch.append(arrived.get_nowait())
                 ended = batch[-1] is None
+                started = time.monotonic()
                 async for response in self._run_messages([item for item in batch if item is not None], caller):
                     yield response
+                # An event waits for its whole run to be committed: large messages make small runs.
+                share = _RUN_TARGET_S / max(time.monotonic() - started, 0.001)
+                cap = max(1, min(_RUN_CAP, round(len(batch) * share)))
         finally:
             reading.cancel()
 

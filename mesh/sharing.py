@@ -122,6 +122,7 @@ def _received_config(recipient: str, sources: Sequence[StreamSource]) -> StreamC
         discard=DiscardPolicy.OLD,
         max_age=_MAX_AGE_S,
         max_bytes=_MAX_BYTES,
+        allow_direct=True,  # parked lines are read message by message
     )
 
 

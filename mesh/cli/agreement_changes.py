@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from lienthong.exchange import v1
-
 from mesh.cli.agreement_state import held_at, state_name
 from mesh.cli.exits import UsageError
 from mesh.cli.running import EXCHANGE, RunningMesh

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from lienthong.exchange.v1 import Agreement
-
 from mesh.cli.exits import UsageError
 from mesh.errors import InvalidArgument
 

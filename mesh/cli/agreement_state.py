@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lienthong.exchange.v1 import Agreement, AgreementState, ListAgreementsRequest
-
 from mesh.cli.running import EXCHANGE, RunningMesh
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from google.protobuf.json_format import MessageToDict
-from lienthong.exchange.v1 import Agreement
 
+from lienthong.exchange.v1 import Agreement
 from mesh.cli import agreement_changes, agreement_files
 from mesh.cli.agreement_changes import Change
 from mesh.cli.agreement_state import held_at, state_name

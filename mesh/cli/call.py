@@ -82,44 +82,38 @@ def _call(
     requests = [_message(reflected, method, one) for one in _given(text)]
     if not method.client_streaming and len(requests) != 1:
         raise UsageError(f"{method.name} takes one request, not {len(requests)}")
-    answers = _open(channel, reflected, method)(
-        iter(requests) if method.client_streaming else requests[0],
-        timeout=deadline,
-        metadata=[("authorization", f"Bearer {token}")],
-    )
+    made = _callable(channel, reflected, method)
+    metadata = [("authorization", f"Bearer {token}")]
     try:
+        answers = made(iter(requests) if method.client_streaming else requests[0], timeout=deadline, metadata=metadata)
         for answer in answers if method.server_streaming else [answers]:
-            shown = json_format.MessageToDict(
-                answer,
-                preserving_proto_field_name=True,
-                always_print_fields_with_no_presence=True,
-                descriptor_pool=reflected.pool,
-            )
-            print_json(shown, one_line=method.server_streaming)
+            print_json(_as_json(answer, reflected), one_line=method.server_streaming)
     except grpc.RpcError as error:
         raise _told(error) from None
 
 
-def _open(channel: grpc.Channel, reflected: Reflected, method: MethodDescriptor) -> Any:
-    kinds = {
+def _callable(channel: grpc.Channel, reflected: Reflected, method: MethodDescriptor) -> Any:
+    kinds: dict[tuple[bool, bool], Any] = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,
         (True, False): channel.stream_unary,
         (True, True): channel.stream_stream,
     }
-
-    def caught(requests: Any, **options: Any) -> Any:
-        try:
-            return made(requests, **options)
-        except grpc.RpcError as error:
-            raise _told(error) from None
-
-    made = kinds[method.client_streaming, method.server_streaming](
+    return kinds[method.client_streaming, method.server_streaming](
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=reflected.message_class(method.input_type).SerializeToString,
         response_deserializer=reflected.message_class(method.output_type).FromString,
     )
-    return caught
+
+
+def _as_json(answer: Any, reflected: Reflected) -> dict[str, Any]:
+    shown: dict[str, Any] = json_format.MessageToDict(
+        answer,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        descriptor_pool=reflected.pool,
+    )
+    return shown
 
 
 def _given(text: str | None) -> list[dict[str, Any]]:
@@ -150,7 +144,7 @@ def _message(reflected: Reflected, method: MethodDescriptor, given: dict[str, An
 def _told(error: grpc.RpcError) -> typer.Exit:
     """Prints the error with its details as JSON on standard error; returns how to end."""
     known = from_rpc_error(error)
-    complain(f"{error.code().name}: {known}")  # type: ignore[attr-defined]
+    complain(f"{error.code().name}: {known}")
     details = list(_details(rpc_status.from_call(error)))  # type: ignore[arg-type]
     if details:
         json.dump(details, sys.stderr, ensure_ascii=False, indent=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any, Final
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,8 +16,11 @@ from mesh.errors import UndecodableEvent
 from mesh.events import Event, catalogue
 
 _FIELDS_SHOWN: Final = 4
-_LONGEST_VALUE: Final = 48
-_LONGEST_KEY: Final = 24
+_LONGEST_VALUE: Final = 40
+_LONGEST_KEY: Final = 20
+_WHERE_WIDTH: Final = 19
+"""`da-nang → hue`; longer ones push the rest of their line."""
+_TYPE_WIDTH: Final = 23
 _STYLES: Final = {"Raised": "bold red", "Issued": "bold magenta", "Lifted": "green", "Withdrawn": "green"}
 
 
@@ -25,18 +28,14 @@ def event_line(event: Event, seen_at: str) -> Text:
     """A line for people; `seen_at` is the locality on whose bus it was seen."""
     name = short(event.type)
     style = next((style for ending, style in _STYLES.items() if name.endswith(ending)), "")
-    where = Text()
-    where.append(event.origin, "cyan")
+    where = Text(event.origin, "cyan")
     if event.origin != seen_at:
-        where.append(" → ", "bold yellow")
-        where.append(seen_at, "cyan")
-    where.pad_right(max(0, 22 - where.cell_len))
+        where.append(" → ", "bold yellow").append(seen_at, "cyan")
+    where.pad_right(max(0, _WHERE_WIDTH - where.cell_len))
     key = event.key if len(event.key) <= _LONGEST_KEY else f"{event.key[: _LONGEST_KEY - 1]}…"
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(clock(event.time), "dim")
-    line.append("  ").append_text(where).append("  ")
-    line.append(f"{name:<24}", style).append(f"  {key:<{_LONGEST_KEY}}  ").append(said_by(event), "dim")
-    return line
+    line = Text(f"{clock(event.time)}  ", "dim", no_wrap=True, overflow="ellipsis", end="")
+    line.append_text(where).append(f"  {name:<{_TYPE_WIDTH}}", style or "default").append(f"  {key}", "default")
+    return line.append(f"  {said_by(event)}", "dim")
 
 
 def said_by(event: Event) -> str:
@@ -48,30 +47,29 @@ def said_by(event: Event) -> str:
         return str(error)
     hidden = {kind.key_field, *kind.personal_fields}
     fields = [field for field, _ in message.ListFields() if field.name not in hidden and not field.is_repeated]
-    said = [f"{_name(field)} {value}" for field in fields if (value := _value(field, getattr(message, field.name)))]
-    return ", ".join(said[:_FIELDS_SHOWN])
+    said = [value for field in fields if (value := _said(field, getattr(message, field.name)))]
+    return " · ".join(said[:_FIELDS_SHOWN])
 
 
-def _name(field: FieldDescriptor) -> str:
-    return str(field.name).replace("_", " ")
-
-
-def _value(field: FieldDescriptor, value: Any) -> str:
+def _said(field: FieldDescriptor, value: Any) -> str:
+    """A value; a number says what it is."""
     if isinstance(value, Timestamp):
         return value.ToDatetime(UTC).strftime("%d %b %H:%M")
     if isinstance(value, Message):
         return ""
     if field.enum_type is not None:
-        return _enum_name(field, value)
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+        return _enum_name(field.enum_type, value)
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 1]}…"
+    number = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{field.name} {number}".replace("_", " ")
 
 
-def _enum_name(field: FieldDescriptor, number: int) -> str:
-    known = field.enum_type.values_by_number.get(number)
+def _enum_name(enum: EnumDescriptor, number: int) -> str:
+    known = enum.values_by_number.get(number)
     if known is None:
         return str(number)
-    prefix = "".join(f"_{c}" if c.isupper() else c.upper() for c in field.enum_type.name).lstrip("_")
+    prefix = "".join(f"_{c}" if c.isupper() else c.upper() for c in enum.name).lstrip("_")
     return str(known.name).removeprefix(f"{prefix}_").replace("_", " ").lower()
 
 

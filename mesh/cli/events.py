@@ -71,7 +71,7 @@ async def _tail(
             if as_json:
                 print_json(event_json(event, seen.locality), one_line=True)
             else:
-                out.print(event_line(event, seen.locality))
+                out.print(event_line(event, seen.locality), no_wrap=True, overflow="ellipsis")
             shown += 1
             if shown == count:
                 return

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lienthong.environment.v1 import ReadingsOutcome, RegisterStationRequest, Station, StreamReadingsRequest
-
 from mesh.cli.readings_file import Row
 from mesh.client import Client
 from mesh.errors import (

@@ -9,8 +9,8 @@ from datetime import UTC
 from typing import Annotated, Any
 
 import typer
-from lienthong.mesh import v1
 
+from lienthong.mesh import v1
 from mesh.cli import snapshot
 from mesh.cli.event_lines import event_json
 from mesh.cli.exits import Exit, UsageError
@@ -154,9 +154,10 @@ async def _with_event(mesh: RunningMesh, id: str, locality: str | None) -> tuple
         for name in await mesh.services(slug):
             status = await mesh.node(slug).call("GetStatus", v1.GetStatusRequest(service=name))
             for log in status.logs:
-                entries = await snapshot.log_entries(
-                    mesh, slug, name, log.log, line=one.letter.line, after_sequence=one.letter.sequence - 1, limit=1
+                request = v1.ReadLogRequest(
+                    service=name, log=log.log, line=one.letter.line, after_sequence=one.letter.sequence - 1, limit=1
                 )
+                entries = await snapshot.log_entries(mesh, slug, request)
                 if entries and entries[0].sequence == one.letter.sequence:
                     return one, _event(entries[0], slug)
     return one, None

@@ -27,7 +27,9 @@ def next_steps(localities: Sequence[str], folder: Path) -> RenderableType:
         ("lienthong verify" + data, "count everything again"),
     ]
     if not data:
-        steps.append((f"lienthong serve examples.subscriber:Neighbour --locality {there}", "join with a service of your own"))
+        steps.append(
+            (f"lienthong serve examples.subscriber:Neighbour --locality {there}", "join with a service of your own")
+        )
     width = max(len(command) for command, _ in steps)
     lines = [Text.assemble("  ", (f"{command:<{width}}", "bold"), ("   " + what, "dim")) for command, what in steps]
     return Group("", Text("It stays up; Ctrl-C stops it. In another terminal try:"), *lines, "")

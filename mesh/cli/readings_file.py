@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from lienthong.environment.v1 import Location, Reading, Station
-
 from mesh import localities
 from mesh.cli.exits import UsageError
 
@@ -114,7 +113,7 @@ class ReadingsFile:
         self.size = path.stat().st_size or 1
         packed = self._raw.peek(2)[:2] == b"\x1f\x8b"
         content = gzip.GzipFile(fileobj=self._raw) if packed else self._raw
-        self._lines = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))  # type: ignore[arg-type]
+        self._lines = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
         self._header = self._read_header()
 
     def __enter__(self) -> Self:

@@ -55,6 +55,10 @@ class Finding:
     sequence: int
     detail: str = ""
 
+    def __str__(self) -> str:
+        where = f"{self.locality} {self.subscription} {self.line} {self.sequence}"
+        return f"{self.kind}: {where}{': ' if self.detail else ''}{self.detail}"
+
     def as_json(self) -> dict[str, object]:
         """Plain values."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -24,7 +24,7 @@ class Reflected:
     def __init__(self, channel: grpc.Channel) -> None:
         """Raises a MeshError when the server does not answer."""
         try:
-            grpc.channel_ready_future(channel).result(timeout=_TIMEOUT_S)  # type: ignore[no-untyped-call]
+            grpc.channel_ready_future(channel).result(timeout=_TIMEOUT_S)
             self._database = ProtoReflectionDescriptorDatabase(channel)
             self._names = sorted(self._database.get_services())
         except grpc.FutureTimeoutError:
@@ -49,9 +49,8 @@ class Reflected:
         for method in services[0].methods:
             if method.name == method_name or snake_case(method.name) == snake_case(method_name):
                 return method
-        raise UsageError(
-            f"{services[0].name} has no method {method_name}; it has {_list(method.name for method in services[0].methods)}"
-        )
+        known = _list(method.name for method in services[0].methods)
+        raise UsageError(f"{services[0].name} has no method {method_name}; it has {known}")
 
     def message_class(self, descriptor: Any) -> type[Any]:
         """Class for messages of a type the server has."""

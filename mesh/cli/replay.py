@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from mesh.cli.exits import UsageError
 from mesh.cli.feed import Tally
 from mesh.cli.options import AsJson, DataDir
-from mesh.cli.output import duration, out, print_json, rate, table
+from mesh.cli.output import duration, out, print_json, rate
 from mesh.cli.progress import metered
 from mesh.cli.readings_file import ReadingsFile
 from mesh.cli.replaying import RejectedRows, Replay
+from mesh.cli.report import readings_table
 from mesh.cli.running import RunningMesh, with_mesh
 
 Speed = Annotated[
@@ -106,19 +106,3 @@ async def feed_file(
 def rejected_file(mesh: RunningMesh, file: Path) -> Path:
     """Where the rows of a file that were not kept are written: the folder of the mesh."""
     return mesh.folder / f"{file.name}.rejected.csv"
-
-
-def readings_table(tallies: dict[str, Tally]) -> Table:
-    """What became of the rows, by locality."""
-    columns = ["locality", ">rows", ">accepted", ">flagged", ">duplicate", ">rejected", "because of"]
-    return table(
-        columns,
-        [
-            [
-                slug,
-                *(f"{n:,}" for n in (tally.rows, tally.accepted, tally.flagged, tally.duplicate, tally.rejected)),
-                ", ".join(f"{rule} {n:,}" for rule, n in tally.rejected_by_rule.most_common()) or "–",
-            ]
-            for slug, tally in tallies.items()
-        ],
-    )

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from lienthong.environment.v1 import Reading, StreamReadingsRequest
-
 from mesh.cli.feed import Batch, Feed, Tally
 from mesh.cli.readings_file import COLUMNS, ReadingsFile, Row, Unreadable
 from mesh.cli.running import ENVIRONMENT, RunningMesh

@@ -9,9 +9,10 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from mesh.cli.feed import Tally
@@ -19,7 +20,9 @@ from mesh.cli.output import name_of, short, table
 from mesh.cli.recount import Recount, recount
 from mesh.cli.snapshot import EffectRecord, Snapshot
 
-_EXCHANGE = "exchange"
+_EXCHANGE: Final = "exchange"
+_INWARD: Final = "exchange.from."
+"""What its subscriptions to other localities are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class Report:
     """Of each locality: events born there, by type."""
     effects: dict[str, Counter[str]]
     """Of each locality: documents and events its subscriptions committed, by type."""
+    sector_effects: dict[str, Counter[str]]
+    """The same without what exchanges do, which is part of the way."""
+    crossings: dict[str, str]
+    """Of each locality: events shared with others | admitted from others."""
     skipped_rows: int
     recount: Recount
     same_locality: Latency
@@ -81,23 +88,26 @@ class Report:
                 "doubled": counted.doubled,
                 "dead": counted.dead,
             },
-            "latency_ms": {"same_locality": self.same_locality.as_json(), "cross_locality": self.cross_locality.as_json()},
+            "latency_ms": {
+                "same_locality": self.same_locality.as_json(),
+                "cross_locality": self.cross_locality.as_json(),
+            },
             "seconds": round(self.seconds, 3),
         }
 
     def shown(self) -> RenderableType:
         """For people."""
-        columns = ["locality", ">readings", ">kept", ">flagged", ">duplicate", ">rejected", "events born here", "effects here"]
-        rows = [
-            [
-                name_of(slug),
-                *(f"{n:,}" for n in (tally.rows, tally.accepted, tally.flagged, tally.duplicate, tally.rejected)),
-                _counted(self.events[slug]),
-                _counted(self.effects[slug]),
-            ]
-            for slug, tally in self.tallies.items()
-        ]
-        return Group(table(columns, rows), "", *self._lines())
+        return Group(readings_table(self.tallies), "", self._came_of_it(), "", *self._lines())
+
+    def _came_of_it(self) -> RenderableType:
+        """Types down, localities across."""
+        born = [(kind, self.events) for kind in _kinds(self.events)]
+        done = [(kind, self.sector_effects) for kind in _kinds(self.sector_effects)]
+        rows = [[kind, *(f"{counts[slug][kind]:,}" for slug in self.tallies)] for kind, counts in born]
+        rows += [["", *("" for _ in self.tallies)]] if rows and done else []
+        rows += [[f"{kind} (effect)", *(f"{counts[slug][kind]:,}" for slug in self.tallies)] for kind, counts in done]
+        rows.append(["events shared | admitted", *(f"{self.crossings[slug]}" for slug in self.tallies)])
+        return table(["what came of it", *(f">{name_of(slug)}" for slug in self.tallies)], rows)
 
     def _lines(self) -> list[RenderableType]:
         counted = self.recount
@@ -105,7 +115,7 @@ class Report:
         verdict = f"{counted.lost} lost, {counted.doubled} doubled, {counted.dead} dead"
         said.append(verdict, "bold green" if self.sound else "bold red")
         near, far = self.same_locality, self.cross_locality
-        times = Text(f"From event to effect: {_ms(near)} in the same locality, {_ms(far)} across a border")
+        times = Text(f"Event to effect, median: {_ms(near)} in the same locality, {_ms(far)} across a border")
         return [said, times]
 
 
@@ -119,15 +129,22 @@ def of(snapshot: Snapshot, tallies: dict[str, Tally], skipped_rows: int, since: 
     for log in snapshot.logs:
         if log.name == "events" and log.service != _EXCHANGE:
             events[log.locality].update(short(entry.type) for entry in log.entries if entry.type and entry.at >= since)
-    effects = {slug: Counter[str]() for slug in tallies}
-    for (slug, _), found in recent.items():
+    sector_effects = {slug: Counter[str]() for slug in tallies}
+    border = {slug: Counter[str]() for slug in tallies}
+    crossings = dict.fromkeys(tallies, "")
+    for (slug, name), found in recent.items():
         for effect in found:
-            effects[slug].update(effect.committed)
+            (border if name == _EXCHANGE else sector_effects)[slug].update(effect.committed)
+        if name == _EXCHANGE:
+            admitted = sum(effect.subscription.startswith(_INWARD) for effect in found)
+            crossings[slug] = f"{len(found) - admitted:,} | {admitted:,}"
     sectors = [(slug, effect) for (slug, name), found in recent.items() if name != _EXCHANGE for effect in found]
     return Report(
         tallies=tallies,
         events=events,
-        effects=effects,
+        effects={slug: sector_effects[slug] + border[slug] for slug in tallies},
+        sector_effects=sector_effects,
+        crossings=crossings,
         skipped_rows=skipped_rows,
         recount=recount(snapshot),
         same_locality=Latency.of([effect for slug, effect in sectors if _origin(effect) == slug]),
@@ -151,11 +168,29 @@ def _origin(effect: EffectRecord) -> str:
     return effect.line.split("/")[0]
 
 
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "–"
+def _kinds(counts: dict[str, Counter[str]]) -> list[str]:
+    """Types that occur, the most frequent first."""
+    total: Counter[str] = sum(counts.values(), Counter())
+    return [kind for kind, _ in total.most_common()]
+
+
+def readings_table(tallies: dict[str, Tally]) -> Table:
+    """What became of the rows, by locality."""
+    columns = ["readings", ">rows", ">accepted", ">flagged", ">duplicate", ">rejected", "because of"]
+    return table(
+        columns,
+        [
+            [
+                name_of(slug),
+                *(f"{n:,}" for n in (tally.rows, tally.accepted, tally.flagged, tally.duplicate, tally.rejected)),
+                ", ".join(f"{rule} {n:,}" for rule, n in tally.rejected_by_rule.most_common()) or "–",
+            ]
+            for slug, tally in tallies.items()
+        ],
+    )
 
 
 def _ms(latency: Latency) -> str:
     if latency.p50_ms is None:
         return "none"
-    return f"{latency.p50_ms:,.0f} ms (median), {latency.p99_ms:,.0f} ms (99 %)"
+    return f"{latency.p50_ms:,.0f} ms (99 %: {latency.p99_ms:,.0f} ms)"

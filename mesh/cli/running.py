@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import nats
-from lienthong.mesh.v1 import ListServicesRequest
 from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
+from lienthong.mesh.v1 import ListServicesRequest
 from mesh.cli import services
 from mesh.cli.exits import NoMesh, UsageError
 from mesh.client import Client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Final
 
 from rich.console import Console
@@ -11,9 +12,15 @@ from rich.console import Console
 from mesh.cli.event_lines import event_line
 from mesh.cli.tailing import Seen, Tail
 
-_LINES_PER_S: Final = 12
-_PER_TYPE_PER_S: Final = 4
-"""Of one type and one direction; others want to be seen too."""
+_LINES_PER_S: Final = 10
+_PER_KIND_PER_S: Final = 3
+"""Of one type and direction; others want to be seen too."""
+_OF_MANY: Final = 1
+"""Of one that came more often than that in the second before."""
+_MANY: Final = 30
+
+Kind = tuple[str, bool]
+"""An event type, and whether it crossed a border."""
 
 
 class Scroll:
@@ -23,7 +30,9 @@ class Scroll:
         self._tail = tail
         self._console = console
         self._second = 0
-        self._shown: dict[tuple[str, bool], int] = {}
+        self._shown: Counter[Kind] = Counter()
+        self._came: Counter[Kind] = Counter()
+        self._came_before: Counter[Kind] = Counter()
         self._passed = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -41,24 +50,29 @@ class Scroll:
 
     async def _run(self) -> None:
         async for seen in self._tail:
-            second = int(time.monotonic())
-            if second != self._second:
-                self._tell_passed()
-                self._second, self._shown = second, {}
+            self._turn(int(time.monotonic()))
             if self._has_room(seen):
-                self._console.print(event_line(seen.event, seen.locality))
+                self._console.print(event_line(seen.event, seen.locality), no_wrap=True, overflow="ellipsis")
             else:
                 self._passed += 1
 
+    def _turn(self, second: int) -> None:
+        """Begins a new second."""
+        if second != self._second:
+            self._tell_passed()
+            self._second = second
+            self._came_before, self._came, self._shown = self._came, Counter(), Counter()
+
     def _has_room(self, seen: Seen) -> bool:
-        crossed = seen.event.origin != seen.locality
-        kind = (seen.event.type, crossed)
-        if self._shown.get(kind, 0) >= _PER_TYPE_PER_S or sum(self._shown.values()) >= _LINES_PER_S:
+        kind = (seen.event.type, seen.event.origin != seen.locality)
+        self._came[kind] += 1
+        frequent = max(self._came[kind], self._came_before[kind]) > _MANY
+        if self._shown[kind] >= (_OF_MANY if frequent else _PER_KIND_PER_S) or self._shown.total() >= _LINES_PER_S:
             return False
-        self._shown[kind] = self._shown.get(kind, 0) + 1
+        self._shown[kind] += 1
         return True
 
     def _tell_passed(self) -> None:
         if self._passed:
-            self._console.print(f"          … and {self._passed:,} more", style="dim")
+            self._console.print(f"          … {self._passed:,} more", style="dim")
             self._passed = 0

@@ -11,7 +11,6 @@ from typing import Final
 from lienthong.environment.v1 import CloseHoursRequest
 from lienthong.exchange.v1 import AGREEMENT_STATE_ACTIVE
 from lienthong.mesh import v1
-
 from mesh.cli.agreement_state import held_at
 from mesh.cli.running import ENVIRONMENT, RunningMesh
 from mesh.errors import TransientError

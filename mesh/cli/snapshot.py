@@ -7,13 +7,19 @@ later, and every effect's event is in a log that is read later still.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from lienthong.mesh import v1
 
+from lienthong.mesh import v1
 from mesh.cli.running import RunningMesh
+
+T = TypeVar("T")
+Places = list[tuple[str, str]]
+"""Localities and services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +135,8 @@ async def take(mesh: RunningMesh) -> Snapshot:
         )
     )
     services = [
-        ServiceRecord(slug, name, *found)
-        for (slug, name), *found in zip(names, watches, map(_as_letters, letters), effects, strict=True)
+        ServiceRecord(slug, name, watches[at], _as_letters(letters[at]), effects[at])
+        for at, (slug, name) in enumerate(names)
     ]
     return Snapshot(services, list(logs))
 
@@ -147,13 +153,12 @@ async def dead_letters(mesh: RunningMesh, locality: str, service: str) -> list[v
         request.page_token = page.next_page_token
 
 
-async def log_entries(mesh: RunningMesh, locality: str, service: str, log: str, **where: object) -> list[v1.LogEntry]:
-    """Entries of a log; `where` is what ReadLogRequest takes beside the log."""
-    request = v1.ReadLogRequest(service=service, log=log, **where)
+async def log_entries(mesh: RunningMesh, locality: str, request: v1.ReadLogRequest) -> list[v1.LogEntry]:
+    """Entries of a log, as the request asks for them."""
     return [entry async for page in mesh.pages(locality, "ReadLog", request) for entry in page.entries]
 
 
-async def _each(names, ask):  # type: ignore[no-untyped-def]
+async def _each(names: Places, ask: Callable[[str, str], Awaitable[T]]) -> list[T]:
     return await asyncio.gather(*(ask(slug, name) for slug, name in names))
 
 
@@ -202,7 +207,7 @@ async def _effects(mesh: RunningMesh, slug: str, name: str) -> list[EffectRecord
 
 
 async def _log(mesh: RunningMesh, slug: str, name: str, log: v1.LogStatus) -> LogRecord:
-    entries = [_entry(entry) for entry in await log_entries(mesh, slug, name, log.log)]
+    entries = [_entry(entry) for entry in await log_entries(mesh, slug, v1.ReadLogRequest(service=name, log=log.log))]
     return LogRecord(slug, name, log.log, log.stream, log.published, entries)
 
 

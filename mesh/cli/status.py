@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from lienthong.exchange.v1 import Agreement, AgreementState
-from lienthong.mesh import v1
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from lienthong.exchange.v1 import Agreement, AgreementState
+from lienthong.mesh import v1
 from mesh.cli.agreement_state import held_at, state_name
 from mesh.cli.options import AsJson, DataDir, OneLocality
 from mesh.cli.output import duration, out, print_json, table
@@ -221,9 +221,8 @@ def _age(found: MeshStatus, slug: str, agreement: Agreement) -> float:
     if slug == agreement.provider:
         outward = f"exchange.{agreement.id}"
         ages = [s.age_s for one in exchange for s in one.subscriptions if _is_of(s.subscription, outward)]
-        ages += [
-            l.oldest_unpublished_s for one in exchange for l in one.logs if l.log == f"shared-{agreement.recipient}"
-        ]
+        share_log = f"shared-{agreement.recipient}"
+        ages += [log.oldest_unpublished_s for one in exchange for log in one.logs if log.log == share_log]
     else:
         inward = f"exchange.from.{agreement.provider}"
         ages = [s.age_s for one in exchange for s in one.subscriptions if _is_of(s.subscription, inward)]

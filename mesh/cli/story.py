@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from lienthong.mesh.v1 import ReadLogRequest
 from mesh.cli import snapshot
 from mesh.cli.exits import UsageError
 from mesh.cli.output import clock, duration, short, table
@@ -109,9 +110,8 @@ async def of(mesh: RunningMesh, id: str) -> Story:
     taken = await snapshot.take(mesh)
     logged = _logged(taken, id)
     log, entry = logged[0]
-    [raw] = await snapshot.log_entries(
-        mesh, log.locality, log.service, log.name, after_position=entry.position - 1, limit=1
-    )
+    request = ReadLogRequest(service=log.service, log=log.name, after_position=entry.position - 1, limit=1)
+    [raw] = await snapshot.log_entries(mesh, log.locality, request)
     headers = dict(raw.headers)
     effects = [
         (service.locality, service.service, effect)

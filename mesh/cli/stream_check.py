@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from lienthong.mesh import v1
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from lienthong.mesh import v1
 from mesh.cli.recount import Finding, Kind
 from mesh.cli.running import RunningMesh
 from mesh.cli.snapshot import Entry, LogRecord, Snapshot
@@ -36,14 +36,11 @@ async def compare(mesh: RunningMesh, snapshot: Snapshot) -> list[Finding]:
 async def _compare_log(mesh: RunningMesh, log: LogRecord) -> list[Finding]:
     jetstream = (await mesh.nats(log.locality)).jetstream(timeout=5)
     ids = {entry.position: entry for entry in log.entries}
-    held: dict[int, str] = {}
     try:
         first = (await jetstream.stream_info(log.stream)).state.first_seq
-        async for position, _, _, id in _messages(jetstream, log.stream):
-            held[position] = id
+        held = {position: id async for position, _, _, id in _messages(jetstream, log.stream)}
     except NotFoundError:
-        first = 0
-        held = {}
+        first, held = 0, {}
     except (NatsError, OSError) as error:
         raise Unavailable(f"stream {log.stream} of {log.locality} cannot be read: {type(error).__name__}") from error
     owed = [entry for entry in log.entries if first <= entry.position <= log.published]

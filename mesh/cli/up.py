@@ -8,7 +8,7 @@ import logging.handlers
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.console import RenderableType
 
 from mesh import localities as known_localities
 from mesh.cli import agreement_changes, agreement_files, report, settling, snapshot
@@ -38,6 +39,8 @@ from mesh.stack.stack import Stack
 from mesh.telemetry import JsonFormatter
 
 DEFAULT_LOCALITIES: Final = "da-nang,hue,ha-noi,quang-ninh"
+
+_FINDINGS_SHOWN: Final = 20
 
 _logger = logging.getLogger("lienthong.up")
 
@@ -95,9 +98,7 @@ def _slugs(text: str) -> list[str]:
     slugs = list(dict.fromkeys(slug.strip() for slug in text.split(",") if slug.strip()))
     unknown = [slug for slug in slugs if slug not in known_localities.slugs()]
     if unknown or not slugs:
-        raise UsageError(
-            f"--localities: no locality {', '.join(unknown) or 'named'}; slugs look like da-nang,hue"
-        )
+        raise UsageError(f"--localities: no locality {', '.join(unknown) or 'named'}; slugs look like da-nang,hue")
     return slugs
 
 
@@ -168,9 +169,11 @@ async def _report(run: Run, mesh: RunningMesh, since: datetime, began: float, sc
     if scroll is not None and run.exits:
         await scroll.stop()
     if not settled:
-        err.print("[red]Not everything was caught up: nothing has moved for minutes.[/red]  lienthong status says where.")
-    for finding in found.recount.findings[:20]:
-        err.print(f"{finding.kind}: {finding.locality} {finding.subscription} {finding.line} {finding.sequence} {finding.detail}")
+        err.print(
+            "[red]Not everything was caught up: nothing has moved for minutes.[/red]  lienthong status says where."
+        )
+    for finding in found.recount.findings[:_FINDINGS_SHOWN]:
+        err.print(str(finding))
     if run.as_json and run.exits:
         print_json(found.as_json())
     else:
@@ -184,11 +187,13 @@ async def _settle(mesh: RunningMesh) -> bool:
         return await settling.caught_up(mesh, lambda owed: status.update(f"catching up: {_some(owed)}"))
 
 
-async def _agree(mesh: RunningMesh, say) -> None:  # type: ignore[no-untyped-def]
+async def _agree(mesh: RunningMesh, say: Callable[[str], None]) -> None:
     """Applies the bundled agreements whose parties both run, unless they are known: an operator may have ended one."""
     for agreement in agreement_files.bundled():
         if {agreement.provider, agreement.recipient} <= set(mesh.localities):
-            known = [held.id for slug in (agreement.provider, agreement.recipient) for held in await held_at(mesh, slug)]
+            known = [
+                held.id for slug in (agreement.provider, agreement.recipient) for held in await held_at(mesh, slug)
+            ]
             if known.count(agreement.id) < 2:
                 say(f"agreement {agreement.id}")
                 try:
@@ -197,7 +202,7 @@ async def _agree(mesh: RunningMesh, say) -> None:  # type: ignore[no-untyped-def
                     err.print(f"agreement {agreement.id}: {refused}", style="yellow")
 
 
-def _tell(event: ChildEvent, run: Run, say) -> None:  # type: ignore[no-untyped-def]
+def _tell(event: ChildEvent, run: Run, say: Callable[[str], None]) -> None:
     _logger.info("%s %s %s", event.child, event.happening, event.detail)
     if not run.ready and event.happening is Happening.READY:
         say(f"{event.child} is ready")
@@ -212,7 +217,7 @@ def _some(owed: dict[str, int]) -> str:
     return ", ".join(f"{what} ({count:,})" for what, count in named) or "nothing"
 
 
-def _say(run: Run, text: str) -> None:
+def _say(run: Run, text: RenderableType) -> None:
     (err if run.as_json or run.exits else out).print(text)
 
 

@@ -19,6 +19,8 @@ POLL_INTERVAL_S = 0.5
 
 _CALL_TIMEOUT_S = 2.0
 _PAGE_SIZE = 1000
+_RECONNECT = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 1000))
+"""gRPC's own pauses grow to two minutes; for so long a revocation would not be seen after an outage."""
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +46,7 @@ class Exchanges:
         self, addresses: Mapping[str, str], tokens: Mapping[str, TokenSource], applied: Callable[[], frozenset[Pair]]
     ) -> None:
         """`addresses` and `tokens` are by locality; `applied` tells what is let through now."""
-        self._channels = {slug: grpc.aio.insecure_channel(address) for slug, address in addresses.items()}
+        self._channels = {slug: grpc.aio.insecure_channel(at, _RECONNECT) for slug, at in addresses.items()}
         self._tokens = tokens
         self._applied = applied
         self._known: dict[str, frozenset[Pair]] = {}
@@ -92,4 +94,6 @@ async def keep_applied(
                 _log.info("the hub lets through: %s", sorted(hub.applied))
         except TransientError as failure:  # the hub is being restarted
             _log.debug("permissions not applied: %s", failure)
+        except Exception:  # noqa: BLE001 - a revocation must still be seen after whatever this was
+            _log.exception("permissions not applied")
         await asyncio.sleep(interval_s)

@@ -157,7 +157,7 @@ class Stack:
             await self._start_bus(starting)
         if self._services:
             await self._start_services(starting)
-        if self.bus is not None and (self._active_pairs or "exchange" in self._services):
+        if self.bus is not None and (self._active_pairs or self._services):
             self._start_applying(starting)
         self._complete = True
         self.endpoints().write(self.endpoints_file)

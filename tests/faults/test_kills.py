@@ -25,7 +25,7 @@ async def test_a_killed_child_loses_and_doubles_nothing(stack: Stack, child: str
         await load.acknowledged(100)
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
 
 
 @pytest.mark.soak
@@ -44,7 +44,7 @@ async def test_a_child_killed_again_and_again_loses_and_doubles_nothing(stack: S
         await load.acknowledged(500)
 
     verdict = await campaign.verdict(within_s=180)
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
 
 
 @pytest.mark.soak
@@ -59,4 +59,4 @@ async def test_everything_killed_in_turn_loses_and_doubles_nothing(stack: Stack)
         await load.acknowledged(500)
 
     verdict = await campaign.verdict(within_s=180)
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)

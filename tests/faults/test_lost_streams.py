@@ -30,7 +30,7 @@ async def test_a_lost_store_is_filled_again(stack: Stack, locality: str) -> None
         await load.acknowledged(150)
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
     assert not campaign.ledger.failures
 
 
@@ -54,7 +54,7 @@ async def test_a_lost_tail_is_filled_again(stack: Stack, locality: str, tmp_path
         await load.acknowledged(150)
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
     assert not campaign.ledger.failures
 
 

@@ -25,7 +25,7 @@ async def test_writes_wait_for_mongodb_or_are_told_that_it_is_away(stack: Stack,
         await load.acknowledged(100)
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
     assert set(campaign.ledger.failures) <= {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
 
@@ -42,7 +42,7 @@ async def test_a_link_that_was_cut_brings_what_it_owes(stack: Stack, locality: s
         await load.acknowledged(100)
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
     assert not campaign.ledger.failures
 
 
@@ -60,4 +60,4 @@ async def test_a_link_that_comes_and_goes_brings_what_it_owes(stack: Stack) -> N
             await stack.rejoin(locality)
 
     verdict = await campaign.verdict(within_s=180)
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)

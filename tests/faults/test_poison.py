@@ -42,7 +42,7 @@ async def test_a_poison_event_holds_back_only_its_key(stack: Stack) -> None:
         await load.acknowledged(300)
 
     verdict = await campaign.verdict(expected_letters=1)
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
     for locality in stack.localities:
         assert (await poisoned.seen(locality, [key]))[key].total == 1
         await _retried_it_fails_again(stack, locality, key)

@@ -31,7 +31,7 @@ async def test_nothing_after_a_revocation_crosses(stack: Stack, first: str) -> N
         await revoke_agreement(stack, agreement, second)
         await load.acknowledged(200)
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
     assert not campaign.ledger.failures
 
     await _the_stream_brings_what_it_will(stack, agreement, campaign)

@@ -35,7 +35,7 @@ async def test_two_processes_apply_everything_once(stack: Stack) -> None:
         await services.wait_ready()
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
 
 
 async def test_two_processes_started_at_once_apply_everything_once(stack: Stack) -> None:
@@ -52,7 +52,7 @@ async def test_two_processes_started_at_once_apply_everything_once(stack: Stack)
         await load.acknowledged(100)
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -68,7 +68,7 @@ async def test_a_request_from_two_connections_at_once_takes_effect_once(stack: S
             await asyncio.gather(*(_record_all(campaign, place, some) for place in places))
 
     verdict = await campaign.verdict()
-    assert verdict.clean, verdict
+    assert verdict.clean, str(verdict)
 
 
 def _request(key: str, amount: int) -> RecordRequest:
