@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from mesh.unit import Address, Raw, Unit
 if TYPE_CHECKING:
     from mesh.container import MeshContainer
 
+ANY_TYPE = "*"
+
 Advances = dict[str, tuple[int, int]]
 """Line → (sequence, stream sequence) its mark moves to."""
 
@@ -31,9 +33,8 @@ class Handling:
     """What a subscription does with an event."""
 
     subscription: str
-    entrypoint: Entrypoint
-    types: frozenset[str] | None
-    """Full names of the event types it handles; ``None`` handles all, also those no contract here knows."""
+    entrypoints: Mapping[str, Entrypoint]
+    """What handles which event type, by full name; under `ANY_TYPE`, what handles all others."""
     arguments: Callable[[Event, Delivery], tuple[Any, ...]]
     """Arguments of the handler. May raise `UndecodableEvent`."""
     start_all: bool = False
@@ -41,7 +42,19 @@ class Handling:
 
     def wants(self, event_type: str) -> bool:
         """Whether an event of that type is handled; one without a type is looked at, so that it is not lost."""
-        return self.types is None or not event_type or event_type in self.types
+        return not event_type or event_type in self.entrypoints or ANY_TYPE in self.entrypoints
+
+    @property
+    def types(self) -> list[str]:
+        """The event types it names."""
+        return sorted(self.entrypoints.keys() - {ANY_TYPE})
+
+    def entrypoint(self, event_type: str) -> Entrypoint:
+        """What handles events of that type. Raises `UndecodableEvent` for one nobody wants."""
+        found = self.entrypoints.get(event_type) or self.entrypoints.get(ANY_TYPE)
+        if found is None:
+            raise UndecodableEvent("ce-type names no event this subscription handles")
+        return found
 
 
 @dataclass(slots=True)
@@ -120,7 +133,8 @@ class Handler:
     def _run_handler(
         self, event: Event, delivery: Delivery, beneath: dict[Address, Raw | None]
     ) -> tuple[Unit, contextvars.Context]:
-        call = Call(self._handling.entrypoint, self._handling.arguments(event, delivery), cause=event)
+        entrypoint = self._handling.entrypoint(event.type)
+        call = Call(entrypoint, self._handling.arguments(event, delivery), cause=event)
         subject = delivery.subject or self._source.subject_of(delivery.line)
         with consumer_span(event, subscription=self._handling.subscription, subject=subject, line=delivery.line):
             call.context = contextvars.copy_context()

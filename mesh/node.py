@@ -120,7 +120,7 @@ class Node:
                         line=line.line,
                         sequence=line.sequence,
                         start=line.start,
-                        types=sorted(flow.handling.types or ()),
+                        types=flow.handling.types,
                     )
                     for line in reader.lines
                 ]
@@ -205,7 +205,7 @@ def _declaration(flow: Flow) -> pb.Declaration:
         subscription=flow.handling.subscription,
         stream=flow.source.stream,
         subject=flow.source.subject.format(partition="*"),
-        types=sorted(flow.handling.types or ()),
+        types=flow.handling.types,
         start_sequences=flow.started_at.sequences if flow.started_at else {},
         started=flow.started_at is not None,
     )

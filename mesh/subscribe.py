@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from pymongo.errors import PyMongoError
 
 from mesh import marks
-from mesh.errors import MeshError
+from mesh.errors import ContractError, MeshError
 from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
 from mesh.handling import Handling
 from mesh.marks import Start
@@ -51,6 +51,8 @@ class Subscription(Entrypoint):
     """Runs the decorated method for each event: ``method(message, event)``.
 
     Its effects are committed together with the mark, so it takes effect once however often an event arrives.
+    Methods of one service on one topic and kind of origin are one subscription with one mark: they see the events
+    of a key in order, whichever of them handles which.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class Subscription(Entrypoint):
         return catalogue().of(self.event_class)
 
     async def start(self) -> None:
+        together = self._together()
+        if together[0] is not self:
+            return
         handling = Handling(
-            subscription=f"{self.container.service_name}.{self.method_name}",
-            entrypoint=self,
-            types=frozenset({self.event_type.name}),
+            subscription=f"{self.container.service_name}.{self.event_type.topic}.{self.origin.value}",
+            entrypoints=_by_type(together),
             arguments=_message_and_event,
             start_all=self.beginning is ALL,
         )
@@ -80,6 +84,15 @@ class Subscription(Entrypoint):
 
     async def stop(self) -> None:
         await asyncio.gather(*(flow.stop() for flow in self.flows))
+
+    def _together(self) -> list[Subscription]:
+        """The methods that share this subscription, by name."""
+        theirs = (other for other in self.container.entrypoints if isinstance(other, Subscription))
+        wanted = (self.event_type.sector, self.event_type.topic, self.origin)
+        return sorted(
+            (other for other in theirs if (other.event_type.sector, other.event_type.topic, other.origin) == wanted),
+            key=lambda other: str(other.method_name),
+        )
 
     def _sources(self) -> list[Source]:
         host, locality = self.container.host, self.container.locality
@@ -189,12 +202,27 @@ class Flow:
                     subscription,
                     stream,
                     begin,
-                    sorted(self.handling.types or ()),
+                    self.handling.types,
                 )
             except (MeshError, NatsError, PyMongoError) as error:
                 _logger.debug("%s waits for %s: %s", subscription, stream, type(error).__name__)
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, 2.0)
+
+
+def _by_type(together: list[Subscription]) -> dict[str, Entrypoint]:
+    """Which method handles which type. Raises `ContractError` when that or the beginning is not clear."""
+    entrypoints: dict[str, Entrypoint] = {}
+    for subscription in together:
+        name = subscription.event_type.name
+        if name in entrypoints:
+            both = f"{entrypoints[name].method_name} and {subscription.method_name}"
+            raise ContractError(f"{both} both handle {name}: let one call the other")
+        if subscription.beginning is not together[0].beginning:
+            both = f"{together[0].method_name} and {subscription.method_name}"
+            raise ContractError(f"{both} share a subscription: let them begin alike, NEW or ALL")
+        entrypoints[name] = subscription
+    return entrypoints
 
 
 def _message_and_event(event: Event, delivery: Delivery) -> tuple[Any, ...]:

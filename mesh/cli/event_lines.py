@@ -18,6 +18,7 @@ from mesh.events import Event, catalogue
 _FIELDS_SHOWN: Final = 4
 _LONGEST_VALUE: Final = 40
 _LONGEST_KEY: Final = 20
+_KEY_WIDTH: Final = 12
 _WHERE_WIDTH: Final = 19
 """`da-nang → hue`; longer ones push the rest of their line."""
 _TYPE_WIDTH: Final = 23
@@ -34,7 +35,7 @@ def event_line(event: Event, seen_at: str) -> Text:
     where.pad_right(max(0, _WHERE_WIDTH - where.cell_len))
     key = event.key if len(event.key) <= _LONGEST_KEY else f"{event.key[: _LONGEST_KEY - 1]}…"
     line = Text(f"{clock(event.time)}  ", "dim", no_wrap=True, overflow="ellipsis", end="")
-    line.append_text(where).append(f"  {name:<{_TYPE_WIDTH}}", style or "default").append(f"  {key}", "default")
+    line.append_text(where).append(f"  {name:<{_TYPE_WIDTH}}", style or "default").append(f"  {key:<{_KEY_WIDTH}}")
     return line.append(f"  {said_by(event)}", "dim")
 
 

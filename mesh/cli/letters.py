@@ -91,7 +91,7 @@ def list_(locality: OneLocality = None, data: DataDir = None, as_json: AsJson = 
 def show(id: LetterId, locality: OneLocality = None, data: DataDir = None, as_json: AsJson = False) -> None:
     """Show one letter, and the event as its log still holds it.
 
-    Example: lienthong dead-letters show 'health.advise|da-nang/environment/air_quality_alert/3|17'
+    Example: lienthong dead-letters show 'health.air_quality_alert.any|da-nang/environment/air_quality_alert/3|17'
     """
     one, event = with_mesh(data, lambda mesh: _with_event(mesh, id, locality))
     if as_json:
@@ -128,7 +128,7 @@ def retry(
 def drop(id: LetterId, locality: OneLocality = None, data: DataDir = None, as_json: AsJson = False) -> None:
     """Give a letter up for good and release what waits behind it. The event will never have its effect.
 
-    Example: lienthong dead-letters drop 'health.advise|da-nang/environment/air_quality_alert/3|17'
+    Example: lienthong dead-letters drop 'health.air_quality_alert.any|da-nang/environment/air_quality_alert/3|17'
     """
     _ended(with_mesh(data, lambda mesh: _ask(mesh, "DropDeadLetter", id, locality)), "dropped", as_json)
 
@@ -152,7 +152,7 @@ async def _with_event(mesh: RunningMesh, id: str, locality: str | None) -> tuple
     one = await _one(mesh, id, locality)
     for slug in mesh.localities:
         for name in await mesh.services(slug):
-            status = await mesh.node(slug).call("GetStatus", v1.GetStatusRequest(service=name))
+            status = await mesh.ask(slug, "GetStatus", v1.GetStatusRequest(service=name))
             for log in status.logs:
                 request = v1.ReadLogRequest(
                     service=name, log=log.log, line=one.letter.line, after_sequence=one.letter.sequence - 1, limit=1
@@ -175,8 +175,7 @@ async def _ask(mesh: RunningMesh, method: str, id: str | None, locality: str | N
     asked = await _every_dead(mesh, locality) if id is None else [await _one(mesh, id, locality)]
     request = v1.RetryDeadLetterRequest if method == "RetryDeadLetter" else v1.DropDeadLetterRequest
     for one in asked:
-        node = mesh.node(one.locality)
-        await node.call(method, request(service=one.service, id=one.letter.id), repeatable=True)
+        await mesh.ask(one.locality, method, request(service=one.service, id=one.letter.id))
     return [(one, await _outcome(mesh, one)) for one in asked]
 
 

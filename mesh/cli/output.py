@@ -26,6 +26,11 @@ out = Console(highlight=False, width=_width(sys.stdout))
 err = Console(stderr=True, highlight=False, width=_width(sys.stderr))
 
 
+def people(*, as_json: bool = False) -> Console:
+    """Where progress and events are shown, so that what is written to a file or a pipe is the result alone."""
+    return out if out.is_terminal and not as_json else err
+
+
 def print_json(data: Any, *, one_line: bool = False) -> None:
     """Prints JSON on standard output; `one_line` for one value of many."""
     json.dump(data, sys.stdout, ensure_ascii=False, indent=None if one_line else 2)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-from mesh.cli.output import duration, err, rate
+from mesh.cli.output import duration, rate
 
 _LINE_EVERY_S: Final = 5.0
 
@@ -29,8 +29,8 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def metered(what: str, console: Console = err) -> Iterator[Meter]:
-    """Shows progress on standard error."""
+def metered(what: str, console: Console) -> Iterator[Meter]:
+    """Shows progress; whatever else is printed meanwhile must go to the same console."""
     if not console.is_terminal:
         yield _Lines(what, console)
         return
@@ -45,7 +45,8 @@ class _Clocked:
 
     def _told(self, done: int, fraction: float) -> str:
         seconds = time.monotonic() - self._began
-        left = f", {duration(seconds * (1 - fraction) / fraction)} left" if 0.01 < fraction < 1 else ""
+        known = seconds > 1 and 0.01 < fraction < 1
+        left = f", {duration(seconds * (1 - fraction) / fraction)} left" if known else ""
         return f"{done:,} rows, {rate(done, seconds)}{left}"
 
 

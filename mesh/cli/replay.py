@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from mesh.cli.exits import UsageError
 from mesh.cli.feed import Tally
 from mesh.cli.options import AsJson, DataDir
-from mesh.cli.output import duration, out, print_json, rate
+from mesh.cli.output import duration, out, people, print_json, rate
 from mesh.cli.progress import metered
 from mesh.cli.readings_file import ReadingsFile
 from mesh.cli.replaying import RejectedRows, Replay
@@ -75,7 +76,7 @@ async def _replay(
     tallies: dict[str, Tally] = {}
     began = time.monotonic()
     rejected = RejectedRows(rejected_file(mesh, file.path))
-    skipped = await feed_file(mesh, file, chosen, speed, tallies, rejected)
+    skipped = await feed_file(mesh, file, chosen, speed, tallies, rejected, people(as_json=as_json))
     seconds = time.monotonic() - began
     if as_json:
         readings = {slug: {"readings": tally.as_json()} for slug, tally in tallies.items()}
@@ -95,10 +96,11 @@ async def feed_file(
     speed: float | None,
     tallies: dict[str, Tally],
     rejected: RejectedRows,
+    console: Console,
 ) -> int:
     """Replays one file with its progress shown; returns how many rows belong to other localities."""
     async with Replay(mesh, localities, speed=speed, tallies=tallies, rejected=rejected) as replay:
-        with metered(f"replaying {file.path.name}") as meter:
+        with metered(f"replaying {file.path.name}", console) as meter:
             await replay.run(file, lambda: meter.show(replay.done, file.progress()))
     return replay.skipped
 

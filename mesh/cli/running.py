@@ -13,7 +13,7 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
 from lienthong.mesh.v1 import ListServicesRequest
-from mesh.cli import services
+from mesh.cli import joined, services
 from mesh.cli.exits import NoMesh, UsageError
 from mesh.client import Client
 from mesh.config import Settings, load
@@ -38,6 +38,8 @@ class RunningMesh:
         self.folder = folder
         self._clients: dict[tuple[str, str], Client] = {}
         self._nats: dict[str, Nats] = {}
+        self._elsewhere: dict[tuple[str, str], str] = {}
+        """Addresses of services that run in processes of their own, by locality and name."""
 
     @property
     def localities(self) -> tuple[str, ...]:
@@ -58,27 +60,37 @@ class RunningMesh:
             raise UsageError(f"{locality} does not run here; running: {', '.join(self.localities)}")
         return found
 
-    def client(self, locality: str, service: str) -> Client:
-        """Client of a service by its full name, with the operator's token."""
-        key = (locality, service)
+    def client(self, locality: str, service: str, address: str = "") -> Client:
+        """Client of a service by its full name, with the operator's token; at the locality's own process or another."""
+        at = self.at(locality)
+        key = (service, address or at.grpc)
         if key not in self._clients:
-            at = self.at(locality)
-            self._clients[key] = Client(service, at.grpc, token=lambda: at.token)
+            self._clients[key] = Client(service, key[1], token=lambda: at.token)
         return self._clients[key]
 
-    def node(self, locality: str) -> Client:
-        """Client of what the runtime of a locality's services tells about itself."""
-        return self.client(locality, NODE)
-
     async def services(self, locality: str) -> list[str]:
-        """Names of the services of a locality."""
-        answer = await self.node(locality).call("ListServices", ListServicesRequest())
-        return list(answer.services)
+        """Names of the services of a locality, those of processes that joined it included."""
+        answer = await self.client(locality, NODE).call("ListServices", ListServicesRequest())
+        elsewhere = {
+            name: process.grpc
+            for process in joined.read(self.folder)
+            for name in process.services
+            if process.locality == locality and name not in answer.services
+        }
+        self._elsewhere |= {(locality, name): address for name, address in elsewhere.items()}
+        return [*answer.services, *sorted(elsewhere)]
+
+    async def ask(self, locality: str, method: str, request: Any) -> Any:
+        """Asks the runtime of the service the request names about that service."""
+        return await self._node(locality, request).call(method, request, repeatable=True)
 
     async def pages(self, locality: str, method: str, request: Any) -> AsyncIterator[Any]:
-        """Answers of a server-streaming method of the node."""
-        async for page in self.node(locality).stream(method, request, deadline_s=_SERVER_STREAM_S):
+        """As `ask`, for a method that answers with a stream."""
+        async for page in self._node(locality, request).stream(method, request, deadline_s=_SERVER_STREAM_S):
             yield page
+
+    def _node(self, locality: str, request: Any) -> Client:
+        return self.client(locality, NODE, self._elsewhere.get((locality, request.service), ""))
 
     async def nats(self, locality: str) -> Nats:
         """Connection to a locality's NATS server. Raises Unavailable when it does not answer."""
@@ -130,20 +142,22 @@ def with_mesh(data: Path | None, action: Callable[[RunningMesh], Any]) -> Any:
     return asyncio.run(run())
 
 
-def joined_settings(**given: Any) -> Settings:
+def joined_settings(**given: Any) -> tuple[Settings, Path | None]:
     """Settings of a process that joins the mesh that runs here, if one does: its servers, keys and addresses.
 
-    A process whose MongoDB or NATS is set belongs to another mesh, and takes nothing. What is set stays.
+    A process whose MongoDB or NATS is set belongs to another mesh, and takes nothing. What is set stays. Also returns
+    the folder of the mesh it joins.
     """
     settings = load(**given)
     file = settings.endpoints_file()
     if settings.model_fields_set & {"mongodb_uri", "nats_url"} or not file.exists():
-        return settings
+        return settings, None
     endpoints = endpoints_of(settings)
     if settings.locality not in endpoints.localities:
         raise UsageError(f"{settings.locality} does not run here; running: {', '.join(endpoints.localities)}")
     offered = _offered(endpoints, settings.locality, file.parent)
-    return load(**{name: value for name, value in offered.items() if name not in settings.model_fields_set}, **given)
+    taken = {name: value for name, value in offered.items() if name not in settings.model_fields_set}
+    return load(**taken, **given), file.parent
 
 
 def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:

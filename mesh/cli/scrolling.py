@@ -49,8 +49,11 @@ class Scroll:
             self._tell_passed()
 
     async def _run(self) -> None:
-        async for seen in self._tail:
+        while True:
+            seen = await self._tail.next(within_s=1.0)
             self._turn(int(time.monotonic()))
+            if seen is None:
+                continue
             if self._has_room(seen):
                 self._console.print(event_line(seen.event, seen.locality), no_wrap=True, overflow="ellipsis")
             else:

@@ -8,11 +8,13 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mesh.cli import services
+from mesh.cli.joined import joined
 from mesh.cli.running import joined_settings
 
 if TYPE_CHECKING:
@@ -38,16 +40,16 @@ def serve(
     from mesh.telemetry import setup_logging
 
     given = {} if locality is None else {"locality": locality}
-    settings = joined_settings(**given)
+    settings, joins = joined_settings(**given)
     setup_logging(settings.log_level, locality=settings.locality)
     logging.getLogger("nameko").setLevel(logging.WARNING)
-    asyncio.run(_host(settings, services.find(names)))
+    asyncio.run(_host(settings, services.find(names), joins))
 
 
 serve.__doc__ = f"{serve.__doc__}\n\n    {_EXAMPLE}"
 
 
-async def _host(settings: Settings, classes: Sequence[type[Any]]) -> None:
+async def _host(settings: Settings, classes: Sequence[type[Any]], joins: Path | None) -> None:
     from mesh.host import Host
 
     host = Host(settings, classes)
@@ -58,8 +60,10 @@ async def _host(settings: Settings, classes: Sequence[type[Any]]) -> None:
         if starting.done():
             starting.result()
             names = ", ".join(service.name for service in classes)
-            _logger.info("%s of %s: listening on %s:%d", names, settings.locality, settings.grpc_host, host.port)
-            await stop
+            address = f"{settings.grpc_host}:{host.port}"
+            _logger.info("%s of %s: listening on %s", names, settings.locality, address)
+            with joined(joins, settings.locality, list(host.containers), address):
+                await stop
             _logger.info("draining")
     finally:
         await _end(host, starting)

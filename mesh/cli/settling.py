@@ -61,7 +61,7 @@ async def caught_up(mesh: RunningMesh, on_look: Callable[[dict[str, int]], None]
 async def _look(mesh: RunningMesh) -> Look:
     names = [(slug, name) for slug in mesh.localities for name in await mesh.services(slug)]
     statuses = await asyncio.gather(
-        *(mesh.node(slug).call("GetStatus", v1.GetStatusRequest(service=name)) for slug, name in names)
+        *(mesh.ask(slug, "GetStatus", v1.GetStatusRequest(service=name)) for slug, name in names)
     )
     owed: dict[str, int] = {}
     for (slug, name), status in zip(names, statuses, strict=True):
@@ -85,7 +85,7 @@ async def _not_admitted(mesh: RunningMesh, recipient: str) -> dict[str, int]:
     providers = {agreement.provider for agreement in active} & set(mesh.localities) - {recipient}
     if not providers:
         return {}
-    answer = await mesh.node(recipient).call("ListMarks", v1.ListMarksRequest(service="exchange"))
+    answer = await mesh.ask(recipient, "ListMarks", v1.ListMarksRequest(service="exchange"))
     marks = {mark.line: mark.sequence for mark in answer.marks if mark.stream.startswith("RECEIVED_")}
     owed = {}
     for provider in providers:
@@ -98,10 +98,10 @@ async def _not_admitted(mesh: RunningMesh, recipient: str) -> dict[str, int]:
 
 async def _share_heads(mesh: RunningMesh, provider: str, recipient: str) -> dict[str, int]:
     log = f"shared-{recipient}"
-    status = await mesh.node(provider).call("GetStatus", v1.GetStatusRequest(service="exchange"))
+    status = await mesh.ask(provider, "GetStatus", v1.GetStatusRequest(service="exchange"))
     if log not in {known.log for known in status.logs}:
         return {}
-    heads = await mesh.node(provider).call("GetHeads", v1.GetHeadsRequest(service="exchange", log=log))
+    heads = await mesh.ask(provider, "GetHeads", v1.GetHeadsRequest(service="exchange", log=log))
     return dict(heads.sequences)
 
 
@@ -142,7 +142,7 @@ async def _not_begun(mesh: RunningMesh) -> dict[str, int]:
     for slug in mesh.localities:
         begun[slug] = set()
         for name in await mesh.services(slug):
-            answer = await mesh.node(slug).call("ListMarks", v1.ListMarksRequest(service=name))
+            answer = await mesh.ask(slug, "ListMarks", v1.ListMarksRequest(service=name))
             for declared in answer.declarations:
                 begun[slug].add(declared.subscription)
                 if not declared.started:

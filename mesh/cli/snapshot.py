@@ -146,7 +146,7 @@ async def dead_letters(mesh: RunningMesh, locality: str, service: str) -> list[v
     found: list[v1.DeadLetter] = []
     request = v1.ListDeadLettersRequest(service=service, page_size=1000)
     while True:
-        page = await mesh.node(locality).call("ListDeadLetters", request)
+        page = await mesh.ask(locality, "ListDeadLetters", request)
         found += page.dead_letters
         if not page.next_page_token:
             return found
@@ -163,12 +163,12 @@ async def _each(names: Places, ask: Callable[[str, str], Awaitable[T]]) -> list[
 
 
 async def _status(mesh: RunningMesh, slug: str, name: str) -> v1.GetStatusResponse:
-    status: v1.GetStatusResponse = await mesh.node(slug).call("GetStatus", v1.GetStatusRequest(service=name))
+    status: v1.GetStatusResponse = await mesh.ask(slug, "GetStatus", v1.GetStatusRequest(service=name))
     return status
 
 
 async def _watches(mesh: RunningMesh, slug: str, name: str) -> list[Watch]:
-    answer = await mesh.node(slug).call("ListMarks", v1.ListMarksRequest(service=name))
+    answer = await mesh.ask(slug, "ListMarks", v1.ListMarksRequest(service=name))
     return [
         Watch(
             locality=slug,

@@ -90,7 +90,7 @@ async def _ask_locality(mesh: RunningMesh, slug: str, found: MeshStatus) -> None
     try:
         async with asyncio.timeout(5):
             for name in await mesh.services(slug):
-                answer = await mesh.node(slug).call("GetStatus", v1.GetStatusRequest(service=name))
+                answer = await mesh.ask(slug, "GetStatus", v1.GetStatusRequest(service=name))
                 found.services.append(ServiceStatus(slug, name, answer))
             found.agreements.extend((slug, agreement) for agreement in await held_at(mesh, slug))
     except (MeshError, TimeoutError) as error:

@@ -59,7 +59,7 @@ async def _compare_log(mesh: RunningMesh, log: LogRecord) -> list[Finding]:
 
 async def _head(mesh: RunningMesh, log: LogRecord) -> int:
     """What the log has given by now: events go on being logged while we read."""
-    heads = await mesh.node(log.locality).call("GetHeads", v1.GetHeadsRequest(service=log.service, log=log.name))
+    heads = await mesh.ask(log.locality, "GetHeads", v1.GetHeadsRequest(service=log.service, log=log.name))
     return int(heads.position)
 
 

@@ -44,6 +44,14 @@ class Tail:
             with contextlib.suppress(NatsError):
                 await connection.flush(2)
 
+    async def next(self, within_s: float) -> Seen | None:
+        """The next event, or None when none came in that time."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._seen.get()
+        except TimeoutError:
+            return None
+
     async def __aiter__(self) -> AsyncIterator[Seen]:
         """Yields events for ever."""
         while True:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
 from mesh import localities as known_localities
 from mesh.cli import agreement_changes, agreement_files, report, settling, snapshot
@@ -25,7 +25,7 @@ from mesh.cli.exits import Exit, UsageError
 from mesh.cli.feed import Tally
 from mesh.cli.next_steps import next_steps
 from mesh.cli.options import AsJson
-from mesh.cli.output import duration, err, name_of, out, print_json
+from mesh.cli.output import duration, name_of, out, people, print_json
 from mesh.cli.readings_file import ReadingsFile
 from mesh.cli.replay import Speed, feed_file, parse_speed, rejected_file
 from mesh.cli.replaying import RejectedRows
@@ -59,6 +59,11 @@ class Run:
     tallies: dict[str, Tally] = field(default_factory=dict)
     skipped_rows: int = 0
     ready: bool = False
+
+    @property
+    def console(self) -> Console:
+        """Where people are told how it goes."""
+        return people(as_json=self.as_json)
 
 
 def up(
@@ -116,7 +121,7 @@ async def _until_told(run: Run) -> Exit:
 
 async def _up(run: Run) -> Exit:
     began = time.monotonic()
-    with _logging_to_file(run.data), err.status("starting") as status:
+    with _logging_to_file(run.data), run.console.status("starting") as status:
 
         def on_event(event: ChildEvent) -> None:
             _tell(event, run, status.update)
@@ -124,7 +129,7 @@ async def _up(run: Run) -> Exit:
         async with Stack(run.localities, run.data, fresh=run.fresh, on_event=on_event) as stack:
             mesh = RunningMesh(stack.endpoints(), stack.data)
             try:
-                await _agree(mesh, status.update)
+                await _agree(run, mesh, status.update)
                 await settling.subscribed(mesh, lambda missing: status.update(f"waiting for {_some(missing)}"))
                 status.stop()
                 run.ready = True
@@ -138,14 +143,16 @@ async def _run(run: Run, mesh: RunningMesh, took_s: float) -> Exit:
     names = ", ".join(name_of(slug) for slug in run.localities)
     _say(run, f"[bold]{names}[/bold] are up after {duration(took_s)}; data in {mesh.folder}")
     since, began = datetime.now(UTC), time.monotonic()
-    scroll = None if run.as_json else Scroll(Tail(mesh, run.localities), err if run.exits else out)
+    scroll = None if run.as_json else Scroll(Tail(mesh, run.localities), run.console)
     if scroll is not None:
         await scroll.start()
     try:
         run.tallies = {slug: Tally() for slug in run.localities}
         for file in run.files:
             rejected = RejectedRows(rejected_file(mesh, file.path))
-            run.skipped_rows += await feed_file(mesh, file, run.localities, run.speed, run.tallies, rejected)
+            run.skipped_rows += await feed_file(
+                mesh, file, run.localities, run.speed, run.tallies, rejected, run.console
+            )
         if run.exits or run.files:
             code = await _report(run, mesh, since, began, scroll)
             if run.exits:
@@ -160,20 +167,20 @@ async def _run(run: Run, mesh: RunningMesh, took_s: float) -> Exit:
 
 async def _report(run: Run, mesh: RunningMesh, since: datetime, began: float, scroll: Scroll | None) -> Exit:
     """Waits, recounts, and prints what the run came to; with --exit all hours are closed first."""
-    settled = await _settle(mesh)
+    settled = await _settle(run, mesh)
     if run.exits:
         await settling.close_hours(mesh, uuid.uuid4().hex[:12])
-        settled = await _settle(mesh)
+        settled = await _settle(run, mesh)
     seconds = time.monotonic() - began
     found = report.of(await snapshot.take(mesh), run.tallies, run.skipped_rows, since, seconds)
     if scroll is not None and run.exits:
         await scroll.stop()
     if not settled:
-        err.print(
+        run.console.print(
             "[red]Not everything was caught up: nothing has moved for minutes.[/red]  lienthong status says where."
         )
     for finding in found.recount.findings[:_FINDINGS_SHOWN]:
-        err.print(str(finding))
+        run.console.print(str(finding))
     if run.as_json and run.exits:
         print_json(found.as_json())
     else:
@@ -182,12 +189,12 @@ async def _report(run: Run, mesh: RunningMesh, since: datetime, began: float, sc
     return Exit.OK if found.sound and settled else Exit.FOUND
 
 
-async def _settle(mesh: RunningMesh) -> bool:
-    with err.status("catching up") as status:
+async def _settle(run: Run, mesh: RunningMesh) -> bool:
+    with run.console.status("catching up") as status:
         return await settling.caught_up(mesh, lambda owed: status.update(f"catching up: {_some(owed)}"))
 
 
-async def _agree(mesh: RunningMesh, say: Callable[[str], None]) -> None:
+async def _agree(run: Run, mesh: RunningMesh, say: Callable[[str], None]) -> None:
     """Applies the bundled agreements whose parties both run, unless they are known: an operator may have ended one."""
     for agreement in agreement_files.bundled():
         if {agreement.provider, agreement.recipient} <= set(mesh.localities):
@@ -199,7 +206,7 @@ async def _agree(mesh: RunningMesh, say: Callable[[str], None]) -> None:
                 try:
                     await agreement_changes.apply(mesh, agreement)
                 except MeshError as refused:
-                    err.print(f"agreement {agreement.id}: {refused}", style="yellow")
+                    run.console.print(f"agreement {agreement.id}: {refused}", style="yellow")
 
 
 def _tell(event: ChildEvent, run: Run, say: Callable[[str], None]) -> None:
@@ -207,9 +214,9 @@ def _tell(event: ChildEvent, run: Run, say: Callable[[str], None]) -> None:
     if not run.ready and event.happening is Happening.READY:
         say(f"{event.child} is ready")
     elif event.happening is Happening.CRASHED:
-        err.print(f"[yellow]{event.child}[/yellow] {event.detail}; it is started again", style="default")
+        run.console.print(f"[yellow]{event.child}[/yellow] {event.detail}; it is started again", style="default")
     elif run.ready and event.happening is Happening.READY:
-        err.print(f"[yellow]{event.child}[/yellow] is ready again")
+        run.console.print(f"[yellow]{event.child}[/yellow] is ready again")
 
 
 def _some(owed: dict[str, int]) -> str:
@@ -218,7 +225,7 @@ def _some(owed: dict[str, int]) -> str:
 
 
 def _say(run: Run, text: RenderableType) -> None:
-    (err if run.as_json or run.exits else out).print(text)
+    run.console.print(text)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 from pymongo import DESCENDING
 
 from mesh.events import Event
-from mesh.handling import Handling
+from mesh.handling import ANY_TYPE, Handling
 from mesh.localities import slugs
 from mesh.log import LOGGED_AT
 from mesh.marks import MARKS
@@ -126,8 +126,7 @@ class Inward(Entrypoint):
         provider = Provider(host, locality, self.agreements, report_now)
         handling = Handling(
             subscription=f"exchange.from.{locality}",
-            entrypoint=self,
-            types=None,
+            entrypoints={ANY_TYPE: self},
             arguments=_arrived_from(locality, here),
         )
         source = Source(received_stream(here), f"shared.{locality}.{here}.*.*.*.{{partition}}", provider)

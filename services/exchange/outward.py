@@ -81,8 +81,7 @@ class Outward(Entrypoint):
         here = self.container.locality
         handling = Handling(
             subscription=passage.subscription,
-            entrypoint=self,
-            types=passage.types,
+            entrypoints=dict.fromkeys(passage.types, self),
             arguments=_for_agreement(passage.agreement),
         )
         source = Source(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,35 +26,22 @@ class FailingMongod(RunningMongod):
 
         https://github.com/mongodb/mongo/wiki/The-%22failCommand%22-fail-point
         """
-        uri = self.uri + "&directConnection=true"
-        with MongoClient[dict[str, Any]](uri) as client:
+        with MongoClient[dict[str, Any]](self.uri, directConnection=True) as client:
             data = {"failCommands": list(commands), **how}
             client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
             try:
                 yield
             finally:
-                if self.running:
-                    client.admin.command("configureFailPoint", "failCommand", mode="off")
-
-    running = True
-
-    def kill(self, *, restart: bool = False) -> None:
-        self.running = False
-        super().kill(restart=restart)
-
-    def start(self) -> None:
-        super().start()
-        self.running = True
+                client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
-@pytest.fixture
-def failing_mongod(background: Background, tmp_path: Path) -> Iterator[FailingMongod]:
-    """A mongod of this test's own that can be told to fail."""
-    server = Mongod(tmp_path / "failing", free_port(), log=tmp_path / "failing.log")
+@pytest.fixture(scope="session")
+def failing_mongod(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FailingMongod]:
+    """A mongod that can be told to fail; it is not stopped, and each test takes databases of its own."""
+    folder = tmp_path_factory.mktemp("failing-mongod")
+    server = Mongod(folder / "data", free_port(), log=folder / "log")
     server.child._command += ["--setParameter", "enableTestCommands=1"]
     running = FailingMongod(server, background)
     running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+    yield running
+    running.stop()

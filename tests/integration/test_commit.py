@@ -416,25 +416,27 @@ async def test_many_writers_of_one_document_are_all_answered(home: Home) -> None
 @pytest.fixture
 def doubtful(failing_mongod: FailingMongod, committer: MakeCommitter) -> Iterator[tuple[FailingMongod, Db, Committer]]:
     with _client(failing_mongod) as client:
-        database = client["doubtful"]
+        database = client[f"doubtful_{uuid.uuid4().hex}"]
         group = committer(database)
         group.start()
         yield failing_mongod, database, group
+        group.stop()
 
 
 def test_a_commit_whose_answer_was_lost_is_not_run_again(doubtful: tuple[FailingMongod, Db, Committer]) -> None:
     mongod, database, group = doubtful
-    lost = {"code": 91, "errmsg": "the primary is shutting down", "errorLabels": ["RetryableWriteError"]}
-    with mongod.failing("commitTransaction", writeConcernError=lost):
-        answers = Answers(group, _writes("a", _event()))
-        _until(lambda: _positions(database) == [1])  # durable, and yet unknown to the committer
+    lost = {"code": 64, "errmsg": "waiting for replication timed out"}
+    with _client(mongod) as client:
+        witness = client[database.name]
+        with mongod.failing("commitTransaction", writeConcernError=lost):
+            answers = Answers(group, _writes("a", _event()))
+            _until(lambda: _positions(witness) == [1])  # durable, and yet the committer cannot know
+        with mongod.failing("commitTransaction", errorCode=251):  # NoSuchTransaction: asking again tells nothing
+            [outcome] = answers.all()
 
-    with mongod.failing("commitTransaction", errorCode=251):  # NoSuchTransaction: asking again tells nothing
-        [outcome] = answers.all()
-
-    assert isinstance(outcome, Committed)
-    assert _positions(database) == [1]
-    assert _commits(database) == 1
+        assert isinstance(outcome, Committed)
+        assert _positions(witness) == [1]
+        assert _commits(witness) == 1
 
 
 def test_a_commit_that_never_arrived_is_run_again(doubtful: tuple[FailingMongod, Db, Committer]) -> None:
@@ -443,8 +445,8 @@ def test_a_commit_that_never_arrived_is_run_again(doubtful: tuple[FailingMongod,
     with mongod.failing("commitTransaction", closeConnection=True):
         answers = Answers(group, _writes("a", _event()))
         _until(lambda: attempts() == 1)
-        with MongoClient[dict[str, Any]](mongod.uri, directConnection=True) as admin:
-            admin.admin.command("killAllSessions", [])  # the open transaction is gone, as after a failover
+        with _client(mongod) as client:
+            client.admin.command("killAllSessions", [])  # the open transaction is gone, as after a failover
 
     [outcome] = answers.all()
 
@@ -487,8 +489,8 @@ def test_a_mongod_killed_amid_commits_loses_nothing_answered_and_doubles_nothing
             submitted.acquire()
             write(n)
             if n in (150, 350):
-                new_mongod.kill()
-                threading.Thread(target=new_mongod.start).start()
+                new_mongod.wait_ready()
+                new_mongod.kill(restart=True)
         group.stop()
 
         assert sorted(committed) == sorted(f"t{n}" for n in range(600))
