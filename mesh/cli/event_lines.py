@@ -19,6 +19,8 @@ _FIELDS_SHOWN: Final = 4
 _LONGEST_VALUE: Final = 40
 _LONGEST_KEY: Final = 20
 _KEY_WIDTH: Final = 12
+_ID_SHOWN: Final = 6
+"""Last digits of an id, which are random; `lienthong events show` takes them."""
 _WHERE_WIDTH: Final = 19
 """`da-nang → hue`; longer ones push the rest of their line."""
 _TYPE_WIDTH: Final = 23
@@ -26,7 +28,7 @@ _STYLES: Final = {"Raised": "bold red", "Issued": "bold magenta", "Lifted": "gre
 
 
 def event_line(event: Event, seen_at: str) -> Text:
-    """A line for people; `seen_at` is the locality on whose bus it was seen."""
+    """A line for people, with the end of the event's id; `seen_at` is the locality on whose bus it was seen."""
     name = short(event.type)
     style = next((style for ending, style in _STYLES.items() if name.endswith(ending)), "")
     where = Text(event.origin, "cyan")
@@ -34,7 +36,7 @@ def event_line(event: Event, seen_at: str) -> Text:
         where.append(" → ", "bold yellow").append(seen_at, "cyan")
     where.pad_right(max(0, _WHERE_WIDTH - where.cell_len))
     key = event.key if len(event.key) <= _LONGEST_KEY else f"{event.key[: _LONGEST_KEY - 1]}…"
-    line = Text(f"{clock(event.time)}  ", "dim", no_wrap=True, overflow="ellipsis", end="")
+    line = Text(f"{clock(event.time)} {event.id[-_ID_SHOWN:]}  ", "dim", no_wrap=True, overflow="ellipsis", end="")
     line.append_text(where).append(f"  {name:<{_TYPE_WIDTH}}", style or "default").append(f"  {key:<{_KEY_WIDTH}}")
     return line.append(f"  {said_by(event)}", "dim")
 

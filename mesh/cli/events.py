@@ -40,13 +40,15 @@ def tail(
 
 @events.command()
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The event's ce-id; its first characters do if unique.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="The event's ce-id, or its beginning or end, if only one has it.")
+    ],
     data: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what an event says, where it went, and what it brought about in every locality.
 
-    Example: lienthong events show 019e6f3a
+    Example: lienthong events show 9f1d9e
     """
     told = with_mesh(data, lambda mesh: story.of(mesh, id))
     if as_json:

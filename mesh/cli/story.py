@@ -106,7 +106,7 @@ class Story:
 
 
 async def of(mesh: RunningMesh, id: str) -> Story:
-    """The story of the event whose id begins so. Raises NotFound, UsageError when several do."""
+    """The story of the event whose id begins or ends so. Raises NotFound, UsageError when several do."""
     taken = await snapshot.take(mesh)
     logged = _logged(taken, id)
     log, entry = logged[0]
@@ -126,13 +126,17 @@ async def of(mesh: RunningMesh, id: str) -> Story:
 
 
 def _logged(taken: Snapshot, id: str) -> list[tuple[LogRecord, Entry]]:
-    found = [(log, entry) for log in taken.logs for entry in log.entries if entry.id.startswith(id) and entry.id]
+    found = [(log, entry) for log in taken.logs for entry in log.entries if _is_meant(entry.id, id)]
     ids = sorted({entry.id for _, entry in found})
     if not ids:
         raise NotFound("event", id)
     if len(ids) > 1:
-        raise UsageError(f"{len(ids)} events begin so: {', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}")
+        raise UsageError(f"{len(ids)} events begin or end so: {', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}")
     return sorted(found, key=lambda pair: pair[1].at)
+
+
+def _is_meant(id: str, part: str) -> bool:
+    return bool(part) and (id.startswith(part) or id.endswith(part))
 
 
 def _message(event: Event) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaise
 from lienthong.health.v1 import ADVISORY_STATE_ISSUED, ADVISORY_STATE_WITHDRAWN
 from mesh.events import Event
 from mesh.store import Documents
-from services.health.documents import Advisory, advisory_id
+from services.health.documents import HealthAdvisory, advisory_id
 
 
-def follow_raised(store: Documents, alert: AirQualityAlertRaised, event: Event, now_ms: int) -> Advisory | None:
+def follow_raised(store: Documents, alert: AirQualityAlertRaised, event: Event, now_ms: int) -> HealthAdvisory | None:
     """Issues advice; returns it when there is something to say."""
     advisory = _followed(store, alert.station_id, event)
     if advisory is None:
@@ -25,7 +25,7 @@ def follow_raised(store: Documents, alert: AirQualityAlertRaised, event: Event, 
     return advisory if is_news else None
 
 
-def follow_lifted(store: Documents, alert: AirQualityAlertLifted, event: Event, now_ms: int) -> Advisory | None:
+def follow_lifted(store: Documents, alert: AirQualityAlertLifted, event: Event, now_ms: int) -> HealthAdvisory | None:
     """Withdraws advice; returns it when there is something to say."""
     advisory = _followed(store, alert.station_id, event)
     if advisory is None:
@@ -36,12 +36,12 @@ def follow_lifted(store: Documents, alert: AirQualityAlertLifted, event: Event, 
     return advisory if was_issued else None
 
 
-def _followed(store: Documents, station_id: str, event: Event) -> Advisory | None:
+def _followed(store: Documents, station_id: str, event: Event) -> HealthAdvisory | None:
     """The advisory, now following this event; None when it follows a later one."""
     id = advisory_id(event.origin, station_id)
-    advisory = store.get(Advisory, id)
+    advisory = store.get(HealthAdvisory, id)
     if advisory is None:
-        advisory = Advisory(id=id, origin=event.origin, station_id=station_id, state=0, key_revision=0)
+        advisory = HealthAdvisory(id=id, origin=event.origin, station_id=station_id, state=0, key_revision=0)
     elif event.key_revision <= advisory.key_revision:
         return None
     advisory.key_revision, advisory.causation_id = event.key_revision, event.id

@@ -11,7 +11,7 @@ from mesh import Document
 _ADVISORIES = UUID("7d0f3f6e-6e0c-5c0a-9c55-2f4f4a3f8b11")
 
 
-class Advisory(Document):
+class HealthAdvisory(Document):
     """Advice because of one station's alert."""
 
     id = StringField(primary_key=True)

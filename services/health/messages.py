@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from lienthong.health.v1 import HealthAdvisory, HealthAdvisoryIssued, HealthAdvisoryWithdrawn
+from lienthong.health import v1 as health_pb
+from lienthong.health.v1 import HealthAdvisoryIssued, HealthAdvisoryWithdrawn
 from services.health.advice import advice_for
-from services.health.documents import Advisory
+from services.health.documents import HealthAdvisory
 
 
-def advisory_message(advisory: Advisory) -> HealthAdvisory:
+def advisory_message(advisory: HealthAdvisory) -> health_pb.HealthAdvisory:
     """An advisory as callers see it."""
     advice = advice_for(advisory.band)
-    return HealthAdvisory(
+    return health_pb.HealthAdvisory(
         id=advisory.id,
         origin=advisory.origin,
         station_id=advisory.station_id,
@@ -27,7 +28,7 @@ def advisory_message(advisory: Advisory) -> HealthAdvisory:
     )
 
 
-def issued(advisory: Advisory) -> HealthAdvisoryIssued:
+def issued(advisory: HealthAdvisory) -> HealthAdvisoryIssued:
     """The event of advice given, or given anew for another band."""
     advice = advice_for(advisory.band)
     return HealthAdvisoryIssued(
@@ -41,7 +42,7 @@ def issued(advisory: Advisory) -> HealthAdvisoryIssued:
     )
 
 
-def withdrawn(advisory: Advisory) -> HealthAdvisoryWithdrawn:
+def withdrawn(advisory: HealthAdvisory) -> HealthAdvisoryWithdrawn:
     """The event of advice withdrawn."""
     return HealthAdvisoryWithdrawn(
         advisory_id=advisory.id,

@@ -14,7 +14,7 @@ from lienthong.health.v1 import (
 from mesh import ANY, Clock, Emit, Store, rpc, subscribe
 from mesh.events import Event
 from services.health.advisory import follow_lifted, follow_raised
-from services.health.documents import Advisory
+from services.health.documents import HealthAdvisory
 from services.health.messages import advisory_message, issued, withdrawn
 
 PAGE: Final = 100
@@ -31,7 +31,7 @@ class HealthService:
     @rpc
     def get_advisory(self, request: GetAdvisoryRequest) -> GetAdvisoryResponse:
         """Returns one advisory."""
-        advisory = self.store.require(Advisory, request.advisory_id, "advisory")
+        advisory = self.store.require(HealthAdvisory, request.advisory_id, "advisory")
         return GetAdvisoryResponse(advisory=advisory_message(advisory))
 
     @rpc
@@ -40,7 +40,7 @@ class HealthService:
         size = request.page_size or PAGE
         wanted: dict[str, Any] = {"state": request.state, "origin": request.origin}
         filters = {name: value for name, value in wanted.items() if value}
-        found = self.store.find(Advisory, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
+        found = self.store.find(HealthAdvisory, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
         token = found[size - 1].id if len(found) > size else ""
         return ListAdvisoriesResponse(advisories=map(advisory_message, found[:size]), next_page_token=token)
 
