@@ -73,7 +73,7 @@ class MemoryStore:
             raw for (collection, _), raw in self._raw.items() if collection == name and _matches(raw, query._query)
         ]
         for field, direction in reversed(query._ordering or []):
-            found.sort(key=lambda raw: _sortable(_value(raw, field)), reverse=direction < 0)
+            found.sort(key=lambda raw: _rank(_value(raw, field)), reverse=direction < 0)
         return [from_raw(model, raw) for raw in found[:limit]]
 
     def put(self, document: Document) -> None:
@@ -130,6 +130,11 @@ def _value(raw: Raw, name: str) -> Any:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    """As MongoDB sorts: what lacks the field comes first."""
+    return value is not None, _sortable(value)
 
 
 def _sortable(value: Any) -> Any:

@@ -26,12 +26,12 @@ import grpc
 import nats
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh import localities
 from mesh.auth import generate_key, issue, private_pem, public_text
 from mesh.clock import Time
@@ -106,7 +106,10 @@ class Home:
         self._channels: list[grpc.aio.Channel] = []
 
     def settings(self, *, runtime: dict[str, Any] | None = None, **given: Any) -> Settings:
-        auth = {"private_key_file": str(self._key_file), "trusted_keys": {self.locality: public_text(self.key.public_key())}}
+        auth = {
+            "private_key_file": str(self._key_file),
+            "trusted_keys": {self.locality: public_text(self.key.public_key())},
+        }
         given = {"mongodb_uri": self.mongodb_uri, "nats_url": self.nats_url, "auth": auth, **given}
         runtime = {"workers": 8, "member_ttl_s": 2, **(runtime or {})}
         return load({}, sections={}, locality=self.locality, runtime=runtime, **given)
@@ -192,7 +195,9 @@ class Home:
         """All messages of the service's stream, in order."""
         jetstream = await self.jetstream()
         state = (await jetstream.stream_info(self.stream(service))).state
-        return [await jetstream.get_msg(self.stream(service), seq) for seq in range(state.first_seq, state.last_seq + 1)]
+        return [
+            await jetstream.get_msg(self.stream(service), seq) for seq in range(state.first_seq, state.last_seq + 1)
+        ]
 
     async def published(self, count: int, service: str = "trial") -> None:
         """Returns when the stream holds that many messages."""
@@ -256,7 +261,9 @@ def home(empty_nats: RunningNats, mongod: RunningMongod, homes: Homes) -> Iterat
 
 def witness(before: Callable[[Any, Any], None]) -> type[WitnessService]:
     """The witness with something in its way: `before(amount, event)` is called before it looks."""
-    return type("WitnessService", (WitnessService,), {"before": staticmethod(before), "__doc__": WitnessService.__doc__})
+    return type(
+        "WitnessService", (WitnessService,), {"before": staticmethod(before), "__doc__": WitnessService.__doc__}
+    )
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:

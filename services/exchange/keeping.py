@@ -18,12 +18,14 @@ def holders(store: Documents, agreement: Agreement) -> dict[str, str]:
 
 def keep(store: Documents, change: Change, before: AgreementDocument | None) -> Agreement:
     """Stages a change; `before` is what it was decided over. Returns the agreement as it now is."""
-    if change.moved:
-        store.put(AgreementDocument.of(change.agreement, before))
-        _release(store, change.releases, change.agreement.id)
-        for id in change.claims:
-            store.put(Grant(id=id, agreement=change.agreement.id))
-    return change.agreement
+    if not change.moved and before is not None:
+        return before.agreement()
+    document = AgreementDocument.of(change.agreement, before)
+    store.put(document)
+    _release(store, change.releases, document.id)
+    for id in change.claims:
+        store.put(Grant(id=id, agreement=document.id))
+    return document.agreement()
 
 
 def _release(store: Documents, ids: Iterable[str], agreement: str) -> None:

@@ -45,7 +45,11 @@ class Verdict:
 
     def __str__(self) -> str:
         counts = f"{self.acknowledged} acknowledged, {self.unknown} of unknown outcome"
-        found = [f"{name}: {what}" for name in ("lost", "doubled", "disordered", "complaints") for what in getattr(self, name)]
+        found = [
+            f"{name}: {what}"
+            for name in ("lost", "doubled", "disordered", "complaints")
+            for what in getattr(self, name)
+        ]
         return "\n  ".join([counts, *(found or ["nothing lost, nothing doubled, order kept"])])
 
 
@@ -79,7 +83,9 @@ def _judge_answers(verdict: Verdict, key: str, ledger: Ledger) -> None:
     """Each answer is a sum that holds its own amount and no part of the next one's."""
     for (total, _), (following, amount) in pairwise(ledger.answers(key)):
         if following - amount < total:
-            verdict.doubled.append(f"{key}: two requests were answered as if the other had not been: {total}, {following}")
+            verdict.doubled.append(
+                f"{key}: two requests were answered as if the other had not been: {total}, {following}"
+            )
 
 
 def _judge_total(verdict: Verdict, key: str, ledger: Ledger, total: int) -> set[int]:
@@ -96,7 +102,9 @@ def _judge_total(verdict: Verdict, key: str, ledger: Ledger, total: int) -> set[
     }
     if not counts:
         wrong = verdict.lost if more < 0 else verdict.doubled
-        wrong.append(f"{key}: {len(acknowledged)} acknowledged requests sum to {sum(acknowledged)}, the total is {total}")
+        wrong.append(
+            f"{key}: {len(acknowledged)} acknowledged requests sum to {sum(acknowledged)}, the total is {total}"
+        )
     return counts
 
 
@@ -121,7 +129,9 @@ def _judge_numbers(verdict: Verdict, locality: str, seen: Mapping[str, Seen]) ->
         for sequence in set(sighting.sequences):
             other = holder.setdefault((partition, sequence), key)
             if other != key:
-                verdict.doubled.append(f"{locality}: {sequence} on partition {partition} is an event of {other} and of {key}")
+                verdict.doubled.append(
+                    f"{locality}: {sequence} on partition {partition} is an event of {other} and of {key}"
+                )
 
 
 def _repeated(sequences: tuple[int, ...]) -> list[int]:

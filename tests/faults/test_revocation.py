@@ -82,4 +82,8 @@ def _lines_with_holes(at_home: dict[str, Seen], crossed: dict[str, Seen]) -> lis
         partition, count = partition_of(key), crossed.get(key, Seen()).count
         last_crossed[partition] = max([last_crossed.get(partition, 0), *seen.sequences[:count]])
         first_kept[partition] = min([first_kept.get(partition, 2**63), *seen.sequences[count:]])
-    return [f"{p}: {last_crossed[p]} crossed, {first_kept[p]} did not" for p in last_crossed if last_crossed[p] > first_kept[p]]
+    return [
+        f"{p}: {last_crossed[p]} crossed, {first_kept[p]} did not"
+        for p in last_crossed
+        if last_crossed[p] > first_kept[p]
+    ]

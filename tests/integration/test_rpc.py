@@ -251,7 +251,9 @@ async def test_reflection_lists_the_services(home: Home) -> None:
     host = await home.start(TrialService, WitnessService)
     stub = reflection_pb2_grpc.ServerReflectionStub(home.channel(host))
 
-    [answer] = [a async for a in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))]
+    [answer] = [
+        a async for a in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+    ]
 
     names = {service.name for service in answer.list_services_response.service}
     assert {"trial.v1.TrialService", "lienthong.mesh.v1.NodeService", "grpc.health.v1.Health"} <= names

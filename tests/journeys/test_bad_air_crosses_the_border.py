@@ -4,7 +4,6 @@ import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 
-import grpc
 import pytest
 
 from lienthong.environment.v1 import (
@@ -16,15 +15,13 @@ from lienthong.environment.v1 import (
     RegisterStationRequest,
     Station,
 )
-from lienthong.environment.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 from lienthong.exchange.v1 import ApplyAgreementRequest
-from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-from lienthong.health.v1 import ADVISORY_STATE_ISSUED, ADVISORY_STATE_WITHDRAWN, ListAdvisoriesRequest
-from lienthong.health.v1.health_service_pb2_grpc import HealthServiceStub
+from lienthong.health.v1 import ADVISORY_STATE_ISSUED, ADVISORY_STATE_WITHDRAWN
 from mesh.stack import endpoints
 from mesh.stack.stack import Stack
 from services.exchange.agreement_file import bundled_agreements
 from tests.hosts import eventually
+from tests.journeys.city import City
 from tests.journeys.otlp import TraceReceiver, ancestors
 
 FIRST_HOUR = datetime(2026, 11, 9, 1, tzinfo=UTC)
@@ -32,38 +29,18 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SERVER, PRODUCER, CONSUMER = 2, 4, 5
 
 
-class City:
-    """What a caller sees of one locality of a running stack."""
-
-    def __init__(self, at):
-        self._channel = grpc.aio.insecure_channel(at.grpc)
-        self._token = ("authorization", f"Bearer {at.token}")
-        self.environment = EnvironmentServiceStub(self._channel)
-        self.health = HealthServiceStub(self._channel)
-        self.exchange = ExchangeServiceStub(self._channel)
-
-    async def call(self, method, request, *metadata):
-        return await method(request, metadata=(self._token, *metadata), timeout=20)
-
-    async def advisories(self, state):
-        response = await self.call(self.health.ListAdvisories, ListAdvisoriesRequest(state=state))
-        return list(response.advisories)
-
-    async def record(self, hour, pm25_ug_m3, *metadata):
-        """Records three readings of one hour, counted from the first one of the journey."""
-        readings = [
-            Reading(
-                station_id="hai-chau",
-                observed_at=FIRST_HOUR + timedelta(hours=hour, minutes=minute),
-                concentrations=Concentrations(pm25_ug_m3=pm25_ug_m3),
-            )
-            for minute in (5, 25, 45)
-        ]
-        request = RecordReadingsRequest(request_id=f"hour-{hour}", readings=readings)
-        return await self.call(self.environment.RecordReadings, request, *metadata)
-
-    async def close(self):
-        await self._channel.close()
+async def record(city, hour, pm25_ug_m3, *metadata):
+    """Records three readings of one hour, counted from the first one of the journey."""
+    readings = [
+        Reading(
+            station_id="hai-chau",
+            observed_at=FIRST_HOUR + timedelta(hours=hour, minutes=minute),
+            concentrations=Concentrations(pm25_ug_m3=pm25_ug_m3),
+        )
+        for minute in (5, 25, 45)
+    ]
+    request = RecordReadingsRequest(request_id=f"hour-{hour}", readings=readings)
+    return await city.call(city.environment.RecordReadings, request, *metadata)
 
 
 @pytest.fixture
@@ -97,9 +74,9 @@ async def test_an_alert_in_da_nang_becomes_advice_in_hue_and_is_told_by_one_trac
         da_nang.environment.RegisterStation, RegisterStationRequest(request_id="station", station=station)
     )
     for hour in (0, 1):
-        await da_nang.record(hour, 200.0)
+        await record(da_nang, hour, 200.0)
 
-    await da_nang.record(2, 5.0, ("traceparent", f"00-{TRACE}-{CALLER}-01"))  # closes hour 1: the alert is raised
+    await record(da_nang, 2, 5.0, ("traceparent", f"00-{TRACE}-{CALLER}-01"))  # closes hour 1: the alert is raised
 
     [here] = await eventually(lambda: da_nang.advisories(ADVISORY_STATE_ISSUED))
     [there] = await eventually(lambda: hue.advisories(ADVISORY_STATE_ISSUED))
@@ -109,7 +86,7 @@ async def test_an_alert_in_da_nang_becomes_advice_in_hue_and_is_told_by_one_trac
     assert there.causation_id == here.causation_id, "both follow the one event, under its own id"
 
     for hour in range(3, 14):
-        await da_nang.record(hour, 5.0)
+        await record(da_nang, hour, 5.0)
     await da_nang.call(da_nang.environment.CloseHours, CloseHoursRequest(request_id="end"))
 
     await eventually(lambda: da_nang.advisories(ADVISORY_STATE_WITHDRAWN))
