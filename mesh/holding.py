@@ -39,6 +39,8 @@ class Holding:
         self.handler = Handler(container, handling, source, partition)
         self.mark = Mark("", handling.subscription, source.stream, partition, start)
         self.blocked: set[letters.Blocked] = set()
+        self.has_letters = False
+        """Whether there may be dead letters; without any, nobody can ask for one."""
         self.live_position = 0
         """Stream sequence up to which the live flow is handled or parked."""
         self._commit_lock = asyncio.Lock()
@@ -49,6 +51,7 @@ class Holding:
         where = (self.handling.subscription, self.source.stream, self.partition)
         self.mark = await self.container.in_thread(Mark.load, database, *where, self.start)
         self.blocked = await self.container.in_thread(letters.blocked_keys, database, *where)
+        self.has_letters = await self.container.in_thread(letters.any_letter, database, *where)
         self.live_position = self.mark.position
 
     async def handle(self, deliveries: list[Delivery], position: int | None = None) -> Batch | None:
@@ -72,6 +75,8 @@ class Holding:
         except MeshError as error:
             # What cannot be stored, such as a document too large, is the fault of one of them: find it.
             return Batch(failed=deliveries[0], error=error) if len(deliveries) == 1 else None
+        if any(collection == letters.DEAD_LETTERS for unit in batch.units for collection, _ in unit.staged):
+            self.has_letters = True
         now = datetime.now(UTC)
         for event in batch.effects:
             age_s = (now - event.time).total_seconds()
@@ -127,6 +132,7 @@ class Holding:
             self._mourn(state.line, f"{first} to {last} are lost")
 
     def _mourn(self, line: str, what: str) -> None:
+        self.has_letters = True
         dead_letter_observed(self.handling.subscription, line.split("/")[-2])
         _logger.error("%s: dead letter on %s: %s", self.handling.subscription, line, what)
 

@@ -28,7 +28,7 @@ class Letterbox:
         """Runs or drops the letters operators asked for, with what waits behind them."""
         container = self._holding.container
         now = container.host.loop.time()
-        if now - self._looked_at < _EVERY_S:
+        if not self._holding.has_letters or now - self._looked_at < _EVERY_S:
             return
         self._looked_at = now
         where = (self._holding.handling.subscription, self._holding.source.stream, self._holding.partition)

@@ -74,6 +74,12 @@ def blocked_keys(database: Database[Raw], subscription: str, stream: str, partit
     return {(letter["line"], letter["key"]) for letter in letters}
 
 
+def any_letter(database: Database[Raw], subscription: str, stream: str, partition: int) -> bool:
+    """Whether a reader has letters, of whatever kind."""
+    query = {"subscription": subscription, "stream": stream, "partition": partition}
+    return database[DEAD_LETTERS].find_one(query, {"_id": 1}) is not None
+
+
 def requested(database: Database[Raw], subscription: str, stream: str, partition: int) -> list[Raw]:
     """Letters an operator asked to retry or drop, in order."""
     query = {

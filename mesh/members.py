@@ -40,6 +40,11 @@ class Members:
             return False
         return max(self._living, key=lambda member: crc32(f"{member}|{duty}".encode())) == self._instance
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process of the service is known to live."""
+        return self._living == (self._instance,)
+
     def remember_session(self, session_id: Raw) -> None:
         """Blocking: records the session in which this process commits, so that others can end it after a crash."""
         self._collection.update_one({"_id": self._instance}, {"$set": {"session": session_id}}, upsert=True)

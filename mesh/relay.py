@@ -38,6 +38,8 @@ WINDOW = 512
 _ACK_TIMEOUT_S = 5.0
 _POLL_S = 0.5
 """How often the log is looked at for entries that other processes committed."""
+_POLL_ALONE_S = 5.0
+"""The same where no other process is known: what is committed here wakes the relay."""
 _EXPIRY_EVERY_S = 30.0
 _LONGEST_BACKOFF_S = 2.0
 
@@ -148,7 +150,8 @@ class Relay:
             if self._stopping:
                 return
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _POLL_S)
+                alone = self._container.members.alone
+                await asyncio.wait_for(self._wake.wait(), _POLL_ALONE_S if alone else _POLL_S)
 
     async def _next_entries(self) -> list[Raw]:
         while self._offered and self._offered[0]["_id"] <= self.published:

@@ -17,7 +17,7 @@ import inspect
 import itertools
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,10 @@ class TrialCalls:
         self.metadata = [("authorization", f"Bearer {token}")] if token else []
 
     async def record(
-        self, key: str = "a", amount: int = 1, *, note: str = "", request_id: str = "", timeout: float = 20
+        self, key: str = "a", amount: int = 1, *, note: str = "", request_id: str = "", within_s: float = 20
     ) -> RecordResponse:
         request = record_request(key, amount, note=note, request_id=request_id)
-        return await self.stub.Record(request, metadata=self.metadata, timeout=timeout)
+        return await self.stub.Record(request, metadata=self.metadata, timeout=within_s)
 
     async def record_many(self, requests: Iterable[RecordRequest]) -> list[RecordResponse]:
         """All at the same time."""
@@ -254,9 +254,9 @@ async def homes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-def home(empty_nats: RunningNats, mongod: RunningMongod, homes: Homes) -> Iterator[Home]:
+def home(empty_nats: RunningNats, mongod: RunningMongod, homes: Homes) -> Home:
     """A locality of this test's own."""
-    yield homes(mongod=None, nats=empty_nats)
+    return homes(mongod=None, nats=empty_nats)
 
 
 def witness(before: Callable[[Any, Any], None]) -> type[WitnessService]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from mesh.cli.snapshot import Entry, LogRecord, ServiceRecord, Snapshot, Watch
+from mesh.cli.records import Entry, LogRecord, ServiceRecord, Snapshot, Watch
 
 
 class Kind(StrEnum):

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from mesh.cli.feed import Tally
 from mesh.cli.output import name_of, short, table
+from mesh.cli.records import EffectRecord, Snapshot
 from mesh.cli.recount import Recount, recount
-from mesh.cli.snapshot import EffectRecord, Snapshot
 
 _EXCHANGE: Final = "exchange"
 _INWARD: Final = "exchange.from."

@@ -13,8 +13,8 @@ from lienthong.mesh.v1 import ReadLogRequest
 from mesh.cli import snapshot
 from mesh.cli.exits import UsageError
 from mesh.cli.output import clock, duration, short, table
+from mesh.cli.records import EffectRecord, Entry, LogRecord, Snapshot
 from mesh.cli.running import RunningMesh
-from mesh.cli.snapshot import EffectRecord, Entry, LogRecord, Snapshot
 from mesh.errors import NotFound, UndecodableEvent
 from mesh.events import Event, from_headers
 

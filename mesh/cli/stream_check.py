@@ -13,9 +13,9 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from lienthong.mesh import v1
+from mesh.cli.records import Entry, LogRecord, Snapshot
 from mesh.cli.recount import Finding, Kind
 from mesh.cli.running import RunningMesh
-from mesh.cli.snapshot import Entry, LogRecord, Snapshot
 from mesh.errors import Unavailable
 from mesh.source import delivery_of
 

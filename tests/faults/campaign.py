@@ -87,8 +87,8 @@ class Campaign:
         ledger, late = self.ledger, []
         try:
             await self.rest(within_s)
-        except AssertionError as error:
-            late.append(str(error))
+        except (AssertionError, TimeoutError) as error:
+            late.append(str(error) or "the last requests were not answered")
         letters = {locality: await self.letters(locality) for locality in self.entitled}
         verdict = judge(
             ledger,
@@ -175,11 +175,10 @@ async def until(check: Callable[[], Awaitable[bool]], within_s: float, found: Ca
 
 async def _answered(connection: Connection, request: RecordRequest) -> Any:
     """Asks until it is answered."""
-    deadline = time.monotonic() + _REST_S
-    while True:
-        try:
-            return await connection.stub.Record(request, metadata=connection.metadata, timeout=10)
-        except grpc.aio.AioRpcError as error:
-            assert time.monotonic() < deadline, f"not answered: {error.code().name}: {error.details()}"
-            await connection.renew()
-            await asyncio.sleep(0.1)
+    async with asyncio.timeout(_REST_S):
+        while True:
+            try:
+                return await connection.stub.Record(request, metadata=connection.metadata, timeout=10)
+            except grpc.aio.AioRpcError:
+                await connection.renew()
+                await asyncio.sleep(0.1)

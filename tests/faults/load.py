@@ -1,4 +1,4 @@
-"""Clients of the trial sector that never let go: they ask, ask again after a failure, and remember what was acknowledged.
+"""Clients of the trial sector: they ask, ask again after a failure, and remember what was acknowledged.
 
     ledger = Ledger()
     async with Load(ledger, TrialAt("127.0.0.1:7001", token), prefix="kill") as load:

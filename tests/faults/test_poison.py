@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from lienthong.mesh.v1 import (
     DeadLetter,
     DeadLetterState,
@@ -18,7 +19,6 @@ from lienthong.mesh.v1 import (
     RetryDeadLetterRequest,
 )
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
-
 from mesh.events import partition_of
 from mesh.stack import Stack
 from tests.faults.campaign import Campaign, until

@@ -14,9 +14,9 @@ from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from lienthong.exchange.v1 import Agreement, ApplyAgreementRequest, RevokeAgreementRequest, SharedEvent
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-
 from mesh.stack import Stack
 from mesh.stack.ports import LOOPBACK, free_port
 from mesh.stack.process import Child

@@ -84,9 +84,12 @@ async def test_each_message_answers_the_good_ones_before_it_refuses_the_bad_one(
     requests = [record_request("a"), record_request("a"), record_request("no such key!"), record_request("a")]
     answers = []
 
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
+    async def converse() -> None:
         async for answer in trial.stub.RecordEach(iter(requests), metadata=trial.metadata):
-            answers.append(answer)  # noqa: PERF401  # what came before the refusal counts
+            answers.append(answer)  # noqa: PERF401  # those before the refusal count
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await converse()
 
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert [answer.total for answer in answers] == [1, 2]
@@ -116,7 +119,7 @@ async def test_callers_that_leave_their_streams_hold_no_worker(home: Home) -> No
         await conversation.read()
         conversation.cancel()
 
-    assert (await trial.record("a", 1, timeout=5)).total == 5
+    assert (await trial.record("a", 1, within_s=5)).total == 5
 
 
 # --- who comes in -------------------------------------------------------------------------------------------
@@ -251,9 +254,8 @@ async def test_reflection_lists_the_services(home: Home) -> None:
     host = await home.start(TrialService, WitnessService)
     stub = reflection_pb2_grpc.ServerReflectionStub(home.channel(host))
 
-    [answer] = [
-        a async for a in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
-    ]
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    [answer] = [answer async for answer in stub.ServerReflectionInfo(iter([request]))]
 
     names = {service.name for service in answer.list_services_response.service}
     assert {"trial.v1.TrialService", "lienthong.mesh.v1.NodeService", "grpc.health.v1.Health"} <= names

@@ -15,7 +15,14 @@ _WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
 
 def _compile() -> None:
     out = tempfile.mkdtemp(prefix="lienthong-trial-")
-    arguments = [f"-I{_HERE}", f"-I{_PROTOS}", f"-I{_WELL_KNOWN}", f"--python_out={out}", f"--grpc_python_out={out}", "trial.proto"]
+    arguments = [
+        f"-I{_HERE}",
+        f"-I{_PROTOS}",
+        f"-I{_WELL_KNOWN}",
+        f"--python_out={out}",
+        f"--grpc_python_out={out}",
+        "trial.proto",
+    ]
     assert protoc.main(["protoc", *arguments]) == 0, "trial.proto does not compile"
     sys.path.insert(0, out)
 

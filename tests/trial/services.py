@@ -95,5 +95,3 @@ class WitnessService:
         sighting.total += amount.amount
         sighting.sequences.append(event.sequence)
         self.store.put(sighting)
-
-
