@@ -89,13 +89,16 @@ def links(page: Path) -> Iterator[str]:
 
 
 def _joined(body: str, first: int) -> Iterator[tuple[int, str]]:
-    """Joins lines continued with a backslash."""
+    """Joins lines continued with a backslash, or inside single quotes."""
     pending, start = "", first
     for number, line in enumerate(body.splitlines(), first):
         start = start if pending else number
         pending += line
         if pending.endswith("\\"):
             pending = pending[:-1]
+            continue
+        if pending.startswith("$ ") and pending.count("'") % 2:
+            pending += "\n"
             continue
         yield start, pending
         pending = ""

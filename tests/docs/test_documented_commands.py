@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from mesh import config
-from mesh.cli import app
+from mesh.cli.app import app
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Command
 
