@@ -12,6 +12,7 @@ from nats.js.errors import NotFoundError
 from pymongo.errors import PyMongoError
 
 from mesh.backoff import pause_s
+from mesh.ending import end
 from mesh.errors import MeshError
 from mesh.holding import Holding, MarkMoved
 from mesh.marks import LineState
@@ -40,10 +41,7 @@ class Parking:
 
     async def clear(self) -> None:
         """Stops reading parked lines; whoever holds the partition next finds them behind their marks."""
-        tasks = [state.task for state in self._holding.mark.lines.values() if state.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(state.task for state in self._holding.mark.lines.values())
 
     async def _catch_up(self, state: LineState) -> None:
         """Reads the line from its mark on, until it is level with what the live flow has shown."""
@@ -82,10 +80,13 @@ class Parking:
         at, sequence = state.position, state.sequence
         while len(found) < _CAP and sequence < state.seen:
             delivery = await self._next_in_stream(state.line, at + 1)
-            if delivery is None or delivery.sequence > sequence + 1:
+            if delivery is None:
+                break
+            accepted = self._holding.source.accepts(delivery)
+            if accepted and delivery.sequence > sequence + 1:
                 break
             at = delivery.position
-            if delivery.sequence == sequence + 1:
+            if accepted and delivery.sequence == sequence + 1:
                 found.append(delivery)
                 sequence = delivery.sequence
         return found

@@ -187,7 +187,8 @@ class Reader:
         """Leaves out what the mark covers and what lies on parked lines; a hole parks its line."""
         ready = []
         reached: dict[str, int] = {}
-        for delivery in self._unparked(deliveries):
+        accepted = [delivery for delivery in deliveries if self._holding.source.accepts(delivery)]
+        for delivery in self._unparked(accepted):
             if delivery.sequence:
                 state = self._holding.mark.line(delivery.line)
                 sequence = reached.get(delivery.line, state.sequence)

@@ -80,6 +80,8 @@ class Relay:
         self._unacked: set[int] = set()
         self._refused: Exception | None = None
         self._expired_at = 0.0
+        self._in_doubt = False
+        """Whether the stream may have lost what it had."""
 
     async def start(self) -> None:
         """Declares the stream, raises counters a restored database has behind it, then follows the log."""
@@ -95,10 +97,12 @@ class Relay:
                 await asyncio.wait_for(self._task, self._host.settings.runtime.drain_timeout_s / 4)
 
     def reconnected(self) -> None:
-        """What was in flight died with the connection: ask the stream instead of waiting for acknowledgements."""
+        """What was in flight died with the connection, and the broker may have lost what it had: ask the stream."""
         if self._unacked:
             self._refused = StreamMoved("reconnected")
             self._advanced.set()
+        self._in_doubt = True
+        self._wake.set()
 
     def offer(self, entries: list[Raw]) -> None:
         """Hands over entries just committed here, so they need not be read back."""
@@ -138,20 +142,24 @@ class Relay:
             backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
 
     async def _follow(self) -> None:
-        self.published = await self._stream_end()
+        self._in_doubt = True
         while True:
             self._wake.clear()
-            if self._container.members.holds(f"relay/{self.log.name}"):
+            holds = self._container.members.holds(f"relay/{self.log.name}")
+            if self._in_doubt or not (holds or self._stopping):
+                self._in_doubt = False
+                self.published = await self._stream_end()
+            if holds:
                 while entries := await self._next_entries():
                     await self._publish(entries)
                 await self._expire()
-            elif not self._stopping:
-                self.published = await self._stream_end()
             if self._stopping:
                 return
-            with contextlib.suppress(asyncio.TimeoutError):
-                alone = self._container.members.alone
+            alone = self._container.members.alone
+            try:
                 await asyncio.wait_for(self._wake.wait(), _POLL_ALONE_S if alone else _POLL_S)
+            except TimeoutError:
+                self._in_doubt = True  # with nothing to publish, nothing else would show that the stream is gone
 
     async def _next_entries(self) -> list[Raw]:
         while self._offered and self._offered[0]["_id"] <= self.published:

@@ -22,7 +22,7 @@ from nameko.extensions import Entrypoint
 from mesh.annotations import method_scope
 from mesh.auth import Caller, Verifier, bearer_token
 from mesh.call import Call
-from mesh.errors import ContractError, MeshError, ResourceExhausted, Unavailable, classify
+from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable, classify
 from mesh.streams import HandlerStream, RequestIterator
 from mesh.telemetry import answered, server_span
 from mesh.validation import check
@@ -182,6 +182,15 @@ class Served:
 
     async def _perform(self, calls: list[Call], deadline: float) -> list[Any]:
         """Runs calls; while database or broker are away, tries again until the deadline."""
+        try:
+            # A driver that looks for its server knows no deadline of ours. What is cut off here is not committed
+            # later: commits drop what is past its deadline.
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await self._perform_until_there(calls, deadline)
+        except TimeoutError:
+            return [self._late()] * len(calls)
+
+    async def _perform_until_there(self, calls: list[Call], deadline: float) -> list[Any]:
         results = await self._container.perform(calls)
         wait = 0.05
         while time.monotonic() + wait < deadline:
@@ -194,6 +203,11 @@ class Served:
             for index, result in zip(away, again, strict=True):
                 results[index] = result
         return results
+
+    def _late(self) -> MeshError:
+        if self._container.host.mongo.topology_description.has_writable_server():
+            return DeadlineExceeded("not done in time")
+        return Unavailable("the database did not answer in time")
 
     async def each_message(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
         """Runs each message as a unit of its own; those that have already arrived share a commit."""

@@ -81,7 +81,8 @@ class Runs:
         while self._stale:
             if max(tried for _, _, tried in self._stale) >= _PATIENCE:
                 await self._be_alone()
-            batch, self._stale = self._stale, []
+            # A caller whose deadline came waits no longer; what it asked for is not done behind its back.
+            batch, self._stale = [waiting for waiting in self._stale if not waiting[1].done()], []
             try:
                 answers = await self._once([call for call, _, _ in batch], first=False)
             except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +46,8 @@ class Source:
     subject: str
     """Filter with ``{partition}`` in place of the last token."""
     log: LogBehind
+    accepts: Callable[[Delivery], bool] = lambda delivery: True
+    """Whether a delivery may move the mark; any other is passed over, as if it were not in the stream."""
 
     def filter(self, partition: int) -> str:
         """Subject filter of one partition."""

@@ -13,6 +13,7 @@ from nats.errors import Error as NatsError
 from pymongo.errors import PyMongoError
 
 from mesh import marks
+from mesh.ending import end
 from mesh.errors import ContractError, MeshError
 from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
 from mesh.handling import Handling
@@ -126,9 +127,7 @@ class Flow:
         self._container.flows.append(self)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
         await asyncio.gather(*(reader.stop() for reader in self.readers))
         if self in self._container.flows:
             self._container.flows.remove(self)

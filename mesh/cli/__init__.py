@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mesh.cli.app import main
+from mesh.cli.app import app, main
 
-__all__ = ["main"]
+__all__ = ["app", "main"]

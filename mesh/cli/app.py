@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from mesh.cli.agreements import agreements
@@ -22,7 +25,7 @@ app = typer.Typer(
     name="lienthong",
     help=_HELP,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -33,8 +36,18 @@ app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(agreements, name="agreements")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(metadata.version("lienthong"))
+        raise typer.Exit
+
+
 @app.callback(help=_HELP)
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and end.")
+    ] = False,
+) -> None:
     pass
 
 

@@ -62,8 +62,7 @@ async def _tail(
 ) -> None:
     tail = Tail(mesh, mesh.chosen(locality))
     await tail.start()
-    if not as_json:
-        err.print("waiting for events; Ctrl-C ends", style="dim")
+    err.print("waiting for events; Ctrl-C ends", style="dim")
     shown = 0
     with contextlib.suppress(asyncio.CancelledError):
         async for seen in tail:

@@ -135,10 +135,11 @@ class Feed:
         if self._task is not None:
             await self._task
 
-    def cancel(self) -> None:
+    async def cancel(self) -> None:
         """Gives up; what is not answered may or may not be durable."""
         if self._task is not None:
             self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         tries = 0

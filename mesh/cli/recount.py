@@ -42,6 +42,9 @@ class Kind(StrEnum):
 
 HARMLESS = frozenset({Kind.WAITING})
 
+Effects = dict[tuple[str, str, int], list[str]]
+"""Which events the effects of a subscription, line and sequence name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -126,7 +129,7 @@ def _log_holes(log: LogRecord) -> Iterator[Finding]:
 
 
 def _of_service(service: ServiceRecord, logs: Iterable[LogRecord]) -> Iterator[Finding]:
-    effects: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    effects: Effects = defaultdict(list)
     for effect in service.effects:
         effects[effect.subscription, effect.line, effect.sequence].append(effect.causation_id)
     aside = _Aside(service)
@@ -137,7 +140,9 @@ def _of_service(service: ServiceRecord, logs: Iterable[LogRecord]) -> Iterator[F
         kind = Kind.HELD if letter.waiting else Kind.DEAD
         yield Finding(kind, service.locality, letter.subscription, letter.line, letter.first, letter.error)
     for watch in service.watches:
-        yield from _of_watch(watch, _behind(watch, logs), effects, aside)
+        feeding = [log for log in logs if _feeds(log, watch)]
+        yield from _unpaid(watch, feeding, effects, aside)
+        yield from _beyond(watch, feeding, effects)
 
 
 class _Aside:
@@ -152,12 +157,9 @@ class _Aside:
         return any(first <= sequence <= last for first, last in self._ranges.get((subscription, line), ()))
 
 
-def _of_watch(
-    watch: Watch, entries: list[Entry], effects: dict[tuple[str, str, int], list[str]], aside: _Aside
-) -> Iterator[Finding]:
-    heads: Counter[str] = Counter()
-    for entry in entries:
-        heads[entry.line] = max(heads[entry.line], entry.sequence)
+def _unpaid(watch: Watch, logs: list[LogRecord], effects: Effects, aside: _Aside) -> Iterator[Finding]:
+    """Events of the watched subjects that have neither the effect they should have nor a letter."""
+    for entry in (entry for log in logs for entry in log.entries):
         if not _is_owed(watch, entry):
             continue
         causes = effects.get((watch.subscription, entry.line, entry.sequence))
@@ -167,25 +169,21 @@ def _of_watch(
             covered = entry.sequence <= watch.marks.get(entry.line, watch.start.get(entry.line, 0))
             kind = Kind.LOST if covered else Kind.WAITING
             yield _finding(kind, watch, entry, f"{entry.type.rpartition('.')[2]} {entry.id}")
-    for line, mark in watch.marks.items():
-        if line in heads and mark > heads[line]:
-            detail = f"the mark is at {mark}, the log ends at {heads[line]}"
-            yield Finding(Kind.UNKNOWN_EVENT, watch.locality, watch.subscription, line, mark, detail)
-    for subscription, line, sequence in effects:
-        if subscription == watch.subscription and line in heads and sequence > heads[line]:
-            detail = f"an effect of a number the log has not given: it ends at {heads[line]}"
-            yield Finding(Kind.UNKNOWN_EVENT, watch.locality, watch.subscription, line, sequence, detail)
 
 
-def _behind(watch: Watch, logs: Iterable[LogRecord]) -> list[Entry]:
-    """What the logs behind the watched stream hold of its subjects."""
-    return [
-        entry
-        for log in logs
-        if _feeds(log, watch)
-        for entry in log.entries
-        if entry.type and covers(watch.subject, entry.subject)
+def _beyond(watch: Watch, logs: list[LogRecord], effects: Effects) -> Iterator[Finding]:
+    """Marks and effects of numbers the logs have never given; numbers that stand for nothing were given."""
+    heads: Counter[str] = Counter()
+    for entry in (entry for log in logs for entry in log.entries):
+        heads[entry.line] = max(heads[entry.line], entry.sequence)
+    reached = [(line, mark, "the mark is there") for line, mark in watch.marks.items()]
+    reached += [
+        (line, n, "an effect names it") for subscription, line, n in effects if subscription == watch.subscription
     ]
+    for line, sequence, why in reached:
+        if line in heads and sequence > heads[line]:
+            detail = f"{why}, and the log ends at {heads[line]}"
+            yield Finding(Kind.UNKNOWN_EVENT, watch.locality, watch.subscription, line, sequence, detail)
 
 
 def _feeds(log: LogRecord, watch: Watch) -> bool:
@@ -197,7 +195,9 @@ def _feeds(log: LogRecord, watch: Watch) -> bool:
 
 
 def _is_owed(watch: Watch, entry: Entry) -> bool:
-    return entry.sequence > watch.start.get(entry.line, 0) and (not watch.types or entry.type in watch.types)
+    if not entry.type or not covers(watch.subject, entry.subject) or entry.sequence <= watch.start.get(entry.line, 0):
+        return False
+    return not watch.types or entry.type in watch.types
 
 
 def covers(pattern: str, subject: str) -> bool:

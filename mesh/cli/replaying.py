@@ -89,8 +89,10 @@ class Replay:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         if failure is not None:
-            for feed in self._feeds.values():
-                feed.cancel()
+            for registration in self._stations.values():
+                registration.cancel()
+            await asyncio.gather(*self._stations.values(), return_exceptions=True)
+            await asyncio.gather(*(feed.cancel() for feed in self._feeds.values()))
 
     async def run(self, file: ReadingsFile, on_progress: Callable[[], None] = lambda: None) -> None:
         """Replays the file; returns when every row is answered. Raises a MeshError that stays."""

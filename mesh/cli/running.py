@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 from lienthong.mesh.v1 import ListServicesRequest
 from mesh.cli import joined, services
 from mesh.cli.exits import NoMesh, UsageError
+from mesh.cli.interrupts import run_interruptibly
 from mesh.client import Client
 from mesh.config import Settings, load
 from mesh.errors import ConfigurationError, Unavailable
@@ -139,7 +140,7 @@ def with_mesh(data: Path | None, action: Callable[[RunningMesh], Any]) -> Any:
         async with running_mesh(data) as mesh:
             return await action(mesh)
 
-    return asyncio.run(run())
+    return run_interruptibly(run())
 
 
 def joined_settings(**given: Any) -> tuple[Settings, Path | None]:

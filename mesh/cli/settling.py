@@ -18,6 +18,8 @@ from mesh.errors import TransientError
 PATIENCE_S: Final = 180.0
 """How long nothing may move before the wait is given up; an outage of a minute is waited for."""
 _LOOK_EVERY_S: Final = 0.15
+_LOOK_WHILE_BUSY_S: Final = 0.5
+"""A look costs the services some milliseconds that they need for catching up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ async def caught_up(mesh: RunningMesh, on_look: Callable[[dict[str, int]], None]
         if time.monotonic() - moved_at > PATIENCE_S:
             return False
         before = look
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(_LOOK_EVERY_S if look.quiet else _LOOK_WHILE_BUSY_S)
 
 
 async def _look(mesh: RunningMesh) -> Look:

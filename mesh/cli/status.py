@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Annotated, Final
 
@@ -48,9 +49,14 @@ async def _once(mesh: RunningMesh, locality: str | None, as_json: bool) -> None:
 
 async def _watch(mesh: RunningMesh, locality: str | None, as_json: bool) -> None:
     chosen = mesh.chosen(locality)
-    while as_json:
-        print_json(status_shown.as_json(await ask(mesh, chosen)), one_line=True)
-        await asyncio.sleep(_EVERY_S)
+    with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is how it ends
+        while as_json:
+            print_json(status_shown.as_json(await ask(mesh, chosen)), one_line=True)
+            await asyncio.sleep(_EVERY_S)
+        await _watch_live(mesh, chosen)
+
+
+async def _watch_live(mesh: RunningMesh, chosen: Iterable[str]) -> None:
     with Live(console=out, auto_refresh=False, screen=out.is_terminal, vertical_overflow="crop") as live:
         while True:
             live.update(status_shown.shown(await ask(mesh, chosen)), refresh=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +10,7 @@ import typer
 
 from mesh import localities as known
 from mesh.cli.exits import Exit, UsageError
+from mesh.cli.interrupts import run_interruptibly
 from mesh.cli.options import AsJson
 from mesh.cli.readings_file import ReadingsFile
 from mesh.cli.replay import Speed, parse_speed
@@ -50,7 +49,10 @@ def up(
     with ExitStack() as opened:
         files = [opened.enter_context(ReadingsFile(path)) for path in replay or []]
         run = Run(slugs, files, parse_speed(speed), settings.data_dir, fresh, exit_, as_json)
-        code = asyncio.run(_until_told(run))
+        try:
+            code = run_interruptibly(run.through())
+        except KeyboardInterrupt:
+            code = Exit.OK if run.stays else Exit.INTERRUPTED
     raise typer.Exit(code)
 
 
@@ -60,15 +62,3 @@ def _slugs(text: str) -> list[str]:
     if unknown or not slugs:
         raise UsageError(f"--localities: no locality {', '.join(unknown) or 'named'}; slugs look like da-nang,hue")
     return slugs
-
-
-async def _until_told(run: Run) -> Exit:
-    """Runs until done or told to stop; Ctrl-C and SIGTERM stop everything in order."""
-    task = asyncio.ensure_future(run.through())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return Exit.OK if run.stays else Exit.INTERRUPTED

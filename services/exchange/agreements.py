@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from nameko.extensions import SharedExtension
 from pymongo.errors import PyMongoError
 
+from mesh.ending import end
 from mesh.store import collection_of, from_raw
 from mesh.unit import REVISION, Raw
 from services.exchange.documents import AgreementDocument
@@ -50,9 +51,7 @@ class Agreements(SharedExtension):
 
     async def stop(self) -> None:
         """Ends following."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
 
     async def _follow(self) -> None:
         while True:

@@ -22,12 +22,14 @@ Leaving = tuple[Event, str]
 def leaving(store: Documents, agreement_id: str, event: Event, here: str, now: datetime) -> Leaving | None:
     """Returns the event as it is shared under an agreement, counted, and with whom; None where it stays."""
     document = store.get(AgreementDocument, agreement_id)
-    if document is None or not leaves(document.agreement(), event, here, now):
+    if document is None or not leaves(agreement := document.agreement(), event, here, now):
         return None
-    fields = fields_of(document.agreement(), event.type)
+    fields = fields_of(agreement, event.type)
     assert fields is not None, "leaves() said the type is shared"
     shared = _traced(projected(event, catalogue()[event.type], fields, agreement_id))
-    _count(store, shared.share_line, agreement_id)
+    tally = _tally(store, shared.share_line, agreement_id)
+    tally.count(event)
+    store.put(tally)
     return shared, document.recipient
 
 
@@ -49,11 +51,14 @@ def arriving(
     if reason is not None:
         _quarantine(store, crossing, event, reason, now, timedelta(days=settings.quarantine_keep_days))
         return None
-    if store.get(Admitted, Admitted.id_of(event, crossing.agreement)) is not None:
-        return None
     assert agreement is not None, "an event without an agreement has a reason to be quarantined"
-    store.put(Admitted.of(event, agreement.id, now, timedelta(days=settings.admitted_keep_days)))
-    _count(store, crossing.line, agreement.id)
+    tally = _tally(store, crossing.line, agreement.id)
+    id = Admitted.id_of(crossing.line, event)
+    if event.origin_sequence <= tally.highest and store.get(Admitted, id) is not None:
+        return None
+    store.put(Admitted(id=id, expire_at=now + timedelta(days=settings.admitted_keep_days)))
+    tally.count(event)
+    store.put(tally)
     return _traced(_admitted(event, agreement))
 
 
@@ -71,10 +76,8 @@ def _quarantine(
         store.put(Quarantined.of(crossing, event, reason, now, keep))
 
 
-def _count(store: Documents, line: str, agreement_id: str) -> None:
-    tally = store.get(Tally, line) or Tally(id=line, agreement=agreement_id)
-    tally.carried += 1
-    store.put(tally)
+def _tally(store: Documents, line: str, agreement_id: str) -> Tally:
+    return store.get(Tally, line) or Tally(id=line, agreement=agreement_id)
 
 
 def _traced(event: Event) -> Event:

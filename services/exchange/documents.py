@@ -81,27 +81,32 @@ class Tally(Document):
     id = StringField(primary_key=True)
     agreement = StringField(required=True)
     carried = LongField(default=0, min_value=0)
+    highest = LongField(default=0, min_value=0)
+    """Highest number at birth that was carried: an event above it has not been carried before."""
 
     meta: ClassVar = {"collection": "tallies", "indexes": ["agreement"]}
 
+    def count(self, event: Event) -> None:
+        """Counts one more."""
+        self.carried += 1
+        self.highest = max(self.highest, event.origin_sequence)
+
 
 class Admitted(Document):
-    """Remembers an event that was admitted: one that arrives again, under whatever number, is let in no second time."""
+    """Remembers an event that was admitted: one that is shared again, under another number, is let in no second time.
+
+    A provider whose exchange was restored from an older copy shares again what it has shared.
+    """
 
     id = StringField(primary_key=True)
     expire_at = DateTimeField(required=True)
 
     meta: ClassVar = {"collection": "admitted", "indexes": [{"fields": ["expire_at"], "expireAfterSeconds": 0}]}
 
-    @classmethod
-    def of(cls, event: Event, agreement: str, now: datetime, keep: timedelta) -> Admitted:
-        """Returns the document of an event admitted at `now`."""
-        return cls(id=cls.id_of(event, agreement), expire_at=now + keep)
-
     @staticmethod
-    def id_of(event: Event, agreement: str) -> str:
-        """One event may cross under two agreements, with other fields each."""
-        return f"{agreement}|{event.id}"
+    def id_of(line: str, event: Event) -> str:
+        """The number at birth tells an event from all others of its line."""
+        return f"{line}|{event.origin_sequence}"
 
 
 class Receipt(Document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,6 @@ from pymongo import DESCENDING
 
 from mesh.events import Event
 from mesh.handling import ANY_TYPE, Handling
-from mesh.localities import slugs
 from mesh.log import LOGGED_AT
 from mesh.marks import MARKS
 from mesh.sharing import (
@@ -35,6 +35,8 @@ from services.exchange.provider import Provider
 from services.exchange.receipts import Receipts
 from services.exchange.settings import ExchangeSettings
 from services.exchange.upkeep import Upkeep
+
+_logger = logging.getLogger(__name__)
 
 _SOURCED = (State.ACTIVE, State.SUSPENDED)
 _READ = (State.ACTIVE, State.SUSPENDED, State.EXPIRED)
@@ -129,7 +131,8 @@ class Inward(Entrypoint):
             entrypoints={ANY_TYPE: self},
             arguments=_arrived_from(locality, here),
         )
-        source = Source(received_stream(here), f"shared.{locality}.{here}.*.*.*.{{partition}}", provider)
+        subject = f"shared.{locality}.{here}.*.*.*.{{partition}}"
+        source = Source(received_stream(here), subject, provider, accepts=_sent_by(locality, here))
         flow = Flow(self.container, handling, source)
         receipts = Receipts(self.container, provider, flow, self.agreements, report_now)
         self._arrivals[locality] = arrivals = _Arrivals(provider, flow, receipts)
@@ -137,12 +140,25 @@ class Inward(Entrypoint):
         arrivals.start(settings.receipts_every_s)
 
 
+def _sent_by(locality: str, here: str) -> Callable[[Delivery], bool]:
+    """Tells whether an event on a provider's subject came from the provider.
+
+    Another one could send it, to use up the numbers of its lines: it must move no mark. The header is written by the
+    own server; what was read at the provider, to fill a hole, has none.
+    """
+
+    def accepts(delivery: Delivery) -> bool:
+        genuine = SOURCE_HEADER not in delivery.headers or (provider_of(delivery.headers, here, [locality]) is not None)
+        if not genuine:
+            _logger.warning("an event on a subject of %s did not come from there; it is passed over", locality)
+        return genuine
+
+    return accepts
+
+
 def _arrived_from(locality: str, here: str) -> Callable[[Event, Delivery], tuple[Any, ...]]:
     def arguments(event: Event, delivery: Delivery) -> tuple[Any, ...]:
-        sender = locality
-        if SOURCE_HEADER in delivery.headers:  # else it was read at the provider, to fill a hole
-            sender = provider_of(delivery.headers, here, slugs()) or "nowhere"
-        crossing = Crossing(sender, here, *delivery.line.split("/"))
+        crossing = Crossing(locality, here, *delivery.line.split("/"))
         return event, crossing, _shared_at(event, delivery)
 
     return arguments

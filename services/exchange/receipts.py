@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo.database import Database
 
+from mesh.ending import end
 from mesh.errors import MeshError
 from mesh.marks import MARKS
 from mesh.subscribe import Flow
@@ -46,9 +47,7 @@ class Receipts:
 
     async def stop(self) -> None:
         """Ends reporting."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
 
     async def _run(self, every_s: float) -> None:
         while True:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from nats.errors import Error as NatsError
 from pymongo.errors import PyMongoError
 
+from mesh.ending import end
 from mesh.errors import MeshError
 
 _logger = logging.getLogger(__name__)
@@ -35,9 +36,7 @@ class Upkeep:
 
     async def stop(self) -> None:
         """Ends, also in the middle of a step."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
 
     async def _run(self) -> None:
         failing = ""

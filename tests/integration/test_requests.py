@@ -112,13 +112,9 @@ async def test_methods_do_not_share_requests(home: Home) -> None:
 
 async def test_a_message_sent_twice_on_one_stream_has_one_effect(home: Home) -> None:
     host = await home.start(TrialService)
-    requests = [
-        record_request("a", 3, request_id="r1"),
-        record_request("a", 1),
-        record_request("a", 3, request_id="r1"),
-    ]
+    first, other = record_request("a", 3), record_request("a", 1)
 
-    answers = await home.trial(host).record_each(requests)
+    answers = await home.trial(host).record_each([first, other, first])
 
     assert [answer.total for answer in answers] == [3, 4, 3]
     assert len(home.logged("a")) == 2

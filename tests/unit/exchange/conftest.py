@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
 from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaised
 from lienthong.exchange.v1 import Agreement, SharedEvent
 from lienthong.mesh.v1 import SENSITIVITY_PERSONAL, SENSITIVITY_RESTRICTED, event, rules, sensitivity
-
 from mesh.events import Catalogue, EventType
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+
 from lienthong.environment.v1 import BAND_BAD, AirQualityAlertLifted, AirQualityAlertRaised
 from lienthong.exchange.v1 import Agreement
-
 from mesh.errors import UndecodableEvent
 from mesh.events import Catalogue, Event, partition_of
 from services.exchange.admission import Crossing, leaves, reason_to_quarantine

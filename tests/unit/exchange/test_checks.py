@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from lienthong.exchange.v1 import Agreement, SharedEvent
 
+from lienthong.exchange.v1 import Agreement, SharedEvent
 from mesh.errors import InvalidArgument
 from mesh.events import Catalogue
 from services.exchange.checks import check_agreement

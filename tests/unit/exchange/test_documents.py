@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from lienthong.environment.v1 import AirQualityAlertRaised
 from lienthong.exchange.v1 import Agreement
-
 from mesh.events import Event
 from mesh.store import from_raw, to_raw
 from services.exchange import lifecycle

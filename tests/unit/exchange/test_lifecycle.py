@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from lienthong.exchange.v1 import Agreement, SharedEvent
 
+from lienthong.exchange.v1 import Agreement, SharedEvent
 from mesh.errors import FailedPrecondition
 from services.exchange import lifecycle
 from services.exchange.agreement import State, grant_ids, state_of, terms, valid_until

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lienthong.environment.v1 import BAND_BAD, BAND_POOR, AirQualityAlertRaised, Location
 
+from lienthong.environment.v1 import BAND_BAD, BAND_POOR, AirQualityAlertRaised, Location
 from mesh.errors import UndecodableEvent
 from mesh.events import Catalogue, EventType
 from services.exchange.projection import ALL_FIELDS, Projection

@@ -277,9 +277,7 @@ class TestOutward:
         da_nang.apply(agreement())
 
         with pytest.raises(InvalidArgument):
-            da_nang.service.report_receipts(
-                pb.ReportReceiptsRequest(agreement_id="dn-hue-air-1", sequences={line: 1})
-            )
+            da_nang.service.report_receipts(pb.ReportReceiptsRequest(agreement_id="dn-hue-air-1", sequences={line: 1}))
 
 
 class TestInward:
@@ -305,10 +303,10 @@ class TestInward:
     def test_the_same_event_is_let_in_once(self, hue: Exchange, agreement: MakeAgreement):
         hue.apply(agreement())
 
-        for sequence in (3, 4):
-            hue.service.admit(replace(self.ARRIVED, sequence=sequence), self.CROSSING, NOW)
+        for sequence, at_birth in enumerate((7, 9, 7, 8, 9, 8), start=3):
+            hue.service.admit(replace(self.ARRIVED, sequence=sequence, origin_sequence=at_birth), self.CROSSING, NOW)
 
-        assert len(hue.emit.forwarded) == 1
+        assert [admitted.origin_sequence for admitted, _ in hue.emit.forwarded] == [7, 9, 8]
 
     def test_what_no_agreement_allows_is_quarantined_once(self, hue: Exchange):
         for _ in range(2):
@@ -346,4 +344,3 @@ def test_its_log_takes_the_events_of_all_others():
     assert "events.da-nang.>" in subjects
     assert "events.national.>" in subjects
     assert "events.hue.>" not in subjects
-
