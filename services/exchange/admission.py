@@ -95,6 +95,8 @@ def _broken(
     yield from _broken_parties(agreement, crossing, event, here)
     if (event.sector, event.topic, str(event.partition)) != (crossing.sector, crossing.topic, crossing.partition):
         yield "lies on a subject that is not its own"
+    if not event.origin_sequence:
+        yield "has no number from where it was born"
     state = state_of(agreement)
     if state not in (State.ACTIVE, State.EXPIRED):
         yield f"agreement {agreement.id} is {state}"

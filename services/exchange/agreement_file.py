@@ -1,7 +1,7 @@
 """Reads agreements written in YAML, as a data-protection officer keeps them.
 
 Every complaint names the file, the line and the field, and all complaints about an agreement are told at once.
-Whether its types, fields and localities exist is the question of `terms.py`.
+Whether its types, fields and localities exist is the question of `checks.py`.
 """
 
 from __future__ import annotations

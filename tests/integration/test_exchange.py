@@ -43,6 +43,8 @@ class Side(Home):
     trusted: dict[str, str]
     port: int
     host: Host
+    exchange: Host
+    """The same process, unless a test parts them."""
     receipts_every_s = 0.3
 
     def settings(self, **given: Any) -> Settings:
@@ -63,13 +65,13 @@ class Side(Home):
         )
 
     async def run(self) -> None:
-        self.host = await self.start(*self.services)
+        self.host = self.exchange = await self.start(*self.services)
 
     async def halt(self) -> None:
         await self.stop(self.host)
 
     async def ask(self, method: str, request: Any, token: str = "") -> Any:
-        stub = ExchangeServiceStub(self.channel(self.host))
+        stub = ExchangeServiceStub(self.channel(self.exchange))
         metadata = [("authorization", f"Bearer {token or self.token('*')}")]
         return await getattr(stub, method)(request, metadata=metadata, timeout=20, wait_for_ready=True)
 
@@ -225,6 +227,29 @@ class TestAnActiveAgreement:
 
         assert border.recipient.sightings()["a"]["total"] == 7
 
+    async def test_reaches_sectors_in_processes_of_their_own(self, border: Border) -> None:
+        """Where a log stood is asked over gRPC, and a hole is filled over it."""
+        provider, port = border.provider, border.provider.port
+        await provider.halt()
+        provider.port = free_port()
+        provider.host = await provider.start(TrialService)
+        address = f"127.0.0.1:{provider.port}"
+        provider.port = port
+        provider.exchange = await provider.start(ExchangeService, services={"trial": address})
+        await border.let_through()
+        await provider.record([1, 2])
+        start = datetime.now(UTC)
+        await provider.record([3, 4, 5])
+        jetstream = await provider.jetstream()
+        await provider.published(5)
+        await jetstream.delete_msg(provider.stream(), 4)
+
+        for side in (border.recipient, provider):
+            await side.apply(agreement_of(start=start))
+
+        await border.seen(3)
+        assert border.recipient.sightings()["a"]["total"] == 12
+
     async def test_keeps_the_order_of_every_key_under_load(self, border: Border) -> None:
         """Hundreds of events at once over all partitions: each arrives once, those of a key in order."""
         await border.join()
@@ -355,7 +380,7 @@ class TestAnAgreementThatEnds:
 
     async def test_expires_by_its_date(self, border: Border) -> None:
         """Both sides end it by themselves."""
-        await border.join(agreement_of(valid_until=datetime.now(UTC) + timedelta(seconds=4)))
+        await border.join(agreement_of(valid_until=datetime.now(UTC) + timedelta(seconds=6)))
         await border.provider.record([1])
         await border.seen(1)
 

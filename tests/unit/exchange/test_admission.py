@@ -24,6 +24,7 @@ ALERT = Event(
     time=NOW,
     key=STATION,
     data=AirQualityAlertRaised(station_id=STATION, band=BAND_BAD, index=163).SerializeToString(),
+    origin_sequence=7,
 )
 
 
@@ -144,6 +145,11 @@ def test_a_provider_speaks_for_itself_only(active: Agreement, refusal):
 @pytest.mark.parametrize("token", [{"sector": "health"}, {"topic": "air_quality_hour"}, {"partition": "x"}])
 def test_an_event_lies_on_its_own_subject(active: Agreement, refusal, token: dict[str, str]):
     assert refusal(active, crossing=replace(CROSSING, **token)) == "lies on a subject that is not its own"
+
+
+def test_an_event_without_a_number_of_its_birth_is_not_admitted(active: Agreement, refusal):
+    """By that number one that is shared again is recognised."""
+    assert refusal(active, replace(ALERT, origin_sequence=0)) == "has no number from where it was born"
 
 
 def test_an_event_type_that_was_not_agreed_is_not_admitted(agreement: MakeAgreement, refusal):
