@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 
 LOCALITIES ?= da-nang,hue,ha-noi,quang-ninh
 REPLAY ?= examples/week.csv.gz
+# A week in half a minute: slow enough to watch.
+SPEED ?= 20000
 TESTS := $(wildcard $(addprefix tests/,unit contract integration journeys faults telemetry docs))
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ help: ## List the targets
 setup: $(READY) ## Make .venv with the lienthong command in it
 
 run: setup ## Four localities, a week of readings, events scrolling by; stays up until Ctrl-C
-	$(BIN)/lienthong up --localities $(LOCALITIES) --replay $(REPLAY)
+	$(BIN)/lienthong up --localities $(LOCALITIES) --replay $(REPLAY) --speed $(SPEED) $(FRESH)
 
 ##@ Before a commit
 test: setup ## Unit, contract and integration tests, journeys and faults; ARGS="-k name" chooses

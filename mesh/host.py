@@ -25,6 +25,7 @@ from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
+from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
 from mesh.gauges import keep_measuring
 from mesh.neighbours import Neighbours
@@ -86,8 +87,7 @@ class Host:
 
     async def stop(self) -> None:
         """Drains: says NOT_SERVING, answers the calls under way, stops the services, then closes connections."""
-        if self._measuring is not None:
-            self._measuring.cancel()
+        await end([self._measuring])
         drain_s = self.settings.runtime.drain_timeout_s
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         if self._server is not None:

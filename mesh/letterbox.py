@@ -64,8 +64,27 @@ class Letterbox:
                     letters.stage_failure(unit, letter, error)
                     await container.commit(Run([unit]))
                 return False
+        else:
+            self._record_dropped(unit, letter)
         letters.stage_removal(unit, letter)
         return isinstance(await container.commit(Run([unit])), Committed)
+
+    def _record_dropped(self, unit: Unit, letter: Raw) -> None:
+        """An event given up on purpose is accounted for: a recount must not call it lost."""
+        for sequence in range(letter["sequence"], letter["last_sequence"] + 1):
+            unit.inserts.append(
+                (
+                    "effects",
+                    {
+                        "subscription": letter["subscription"],
+                        "line": letter["line"],
+                        "sequence": sequence,
+                        "causation_id": letter["headers"].get("ce-id", ""),
+                        "committed": {"DROPPED": 1},
+                        "caused_at": letter["at"],
+                    },
+                )
+            )
 
     def _effects_of(self, letter: Raw) -> Unit:
         event = from_headers(letter["headers"], letter["data"])

@@ -17,6 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
+from mesh.ending import end
 from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
@@ -61,10 +62,7 @@ class Members:
 
     async def stop(self) -> None:
         """Leaves at once, so that others take over without waiting for the heartbeat to age."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end([self._task])
         with contextlib.suppress(PyMongoError):
             await asyncio.to_thread(self._collection.delete_one, {"_id": self._instance})
 

@@ -168,12 +168,13 @@ class Reader:
         """Handles what arrived; what cannot be handled now is parked."""
         position = deliveries[-1].position
         ready = self._ready(deliveries)
-        cap = _RUN_CAP
+        cap, conflicts = _RUN_CAP, 0
         while ready:
             run = ready[:cap]
             batch = await self._holding.handle(run, position if len(run) == len(ready) else None)
             if batch is None:
-                cap = max(1, cap // 8)  # smaller runs collide less
+                cap, conflicts = max(1, cap // 8), conflicts + 1  # smaller runs collide less
+                await self._pause(pause_s(conflicts - 2))
                 continue
             ready = ready[batch.handled :]
             if batch.failed is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from nameko.containers import WorkerContext
 
 from mesh.call import Call
 from mesh.commit import Failed, Stale
-from mesh.errors import Aborted, MeshError, classify
+from mesh.errors import Aborted, classify
 from mesh.unit import Run
 from mesh.validation import check
 
@@ -61,6 +62,7 @@ class HandlerStream:
         self._container = container
         self._call = call
         self._single = single
+        self._failure: Any = None
 
     async def responses(self) -> AsyncIterator[Message]:
         """Yields responses, each after what was staged before it is committed.
@@ -77,6 +79,7 @@ class HandlerStream:
             data={"work": work},
         )
         thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
+        iterator: Iterator[Message] = iter(())
         try:
             iterator = await self._in(thread, self._open, worker)
             while True:
@@ -91,27 +94,37 @@ class HandlerStream:
         finally:
             if isinstance(self._call.args[0], RequestIterator):
                 self._call.args[0].close()
-            thread.shutdown(wait=False, cancel_futures=True)
+            thread.submit(self._close, worker, iterator)
+            thread.shutdown(wait=False)
 
     async def _in(self, thread: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> Any:
         return await self._container.host.loop.run_in_executor(thread, self._call.context.run, function, *args)
 
     def _open(self, worker: WorkerContext) -> Iterator[Message]:
         self._container._inject_dependencies(worker)
+        self._container._worker_setup(worker)
         method = getattr(worker.service, self._call.entrypoint.method_name)
         if self._single:
-            return iter([method(*self._call.args)])
+            return map(method, self._call.args)
         iterator: Iterator[Message] = iter(method(*self._call.args))
         return iterator
 
-    @staticmethod
-    def _next(iterator: Iterator[Message]) -> Any:
+    def _next(self, iterator: Iterator[Message]) -> Any:
         try:
             return next(iterator, _END)
-        except MeshError:
-            raise
         except Exception as error:
-            raise classify(error) from error
+            self._failure = sys.exc_info()
+            known = classify(error)
+            if known is error:
+                raise
+            raise known from error
+
+    def _close(self, worker: WorkerContext, iterator: Iterator[Message]) -> None:
+        """Ends the worker as nameko would, also one whose caller has left: its `finally` blocks run here."""
+        if isinstance(iterator, Generator):
+            iterator.close()
+        self._container._worker_result(worker, None, self._failure)
+        self._container._worker_teardown(worker)
 
     async def _commit(self, unit: Any) -> None:
         deadline = time.monotonic() + self._container.settings.default_deadline_s

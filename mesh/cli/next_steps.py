@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,9 +32,17 @@ def next_steps(localities: Sequence[str], folder: Path) -> RenderableType:
         steps.append(
             (f"lienthong serve examples.subscriber:Neighbour --locality {there}", "join with a service of your own")
         )
+    typed = _as_typed_here()
+    steps = [(command.replace("lienthong", typed, 1), what) for command, what in steps]
     width = max(len(command) for command, _ in steps)
     lines = [Text.assemble("  ", (f"{command:<{width}}", "bold"), ("   " + what, "dim")) for command, what in steps]
     return Group("", Text("It stays up; Ctrl-C stops it. In another terminal try:"), *lines, "")
+
+
+def _as_typed_here() -> str:
+    """`lienthong`, or where it lies when the shell would not find it."""
+    program = Path(sys.argv[0])
+    return "lienthong" if shutil.which("lienthong") or program.name != "lienthong" else _as_typed(program.absolute())
 
 
 def _as_typed(folder: Path) -> str:

@@ -97,7 +97,17 @@ class Report:
 
     def shown(self) -> RenderableType:
         """For people."""
-        return Group(readings_table(self.tallies), "", self._came_of_it(), "", *self._lines())
+        return Group(readings_table(self.tallies), *self._known_hint(), "", self._came_of_it(), "", *self._lines())
+
+    def _known_hint(self) -> list[RenderableType]:
+        """Why there is little to see when a file is replayed again."""
+        if not any(tally.duplicate for tally in self.tallies.values()) or any(
+            tally.accepted for tally in self.tallies.values()
+        ):
+            return []
+        return [
+            "Every reading was known from an earlier run; `lienthong up --fresh` (make run FRESH=--fresh) begins anew."
+        ]
 
     def _came_of_it(self) -> RenderableType:
         """Types down, localities across."""
