@@ -10,33 +10,26 @@ import logging
 import queue
 import threading
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument
+from pymongo import DeleteOne, InsertOne, ReplaceOne, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure, PyMongoError
-from pymongo.read_concern import ReadConcern
-from pymongo.write_concern import WriteConcern
 
 from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
 from mesh.log import LOGGED_AT, Log, void_entry
 from mesh.telemetry import commit_observed
+from mesh.transactions import COUNTER, Transactions
 from mesh.unit import ABSENT, REVISION, Address, Raw, Run
 
 _logger = logging.getLogger(__name__)
 
-COUNTER = "counter"
 _BATCHES_REMEMBERED = 64
-_DURABLE = WriteConcern(w="majority", j=True)
-_SNAPSHOT = ReadConcern("snapshot")
-_INTERRUPTED = 11601
-_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.01, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +68,10 @@ class _Batch:
     stale: dict[int, tuple[Address, ...]] = field(default_factory=dict)
 
 
+_Written = tuple[_Batch, Committed, dict[str, list[Raw]]]
+"""What one transaction has written: which runs, as what, and the entries of each log."""
+
+
 class Committer:
     """The one thread that commits for a service in this process."""
 
@@ -91,16 +88,14 @@ class Committer:
         service: str = "",
     ) -> None:
         self._database = database
-        self._client: MongoClient[Raw] = database.client
         self._logs = logs
         self._batch_units, self._batch_bytes = batch_units, batch_bytes
         self._queue_limit = queue_limit
         self._on_logged = on_logged
-        self._on_session = on_session
+        self._transactions = Transactions(database, service=service, on_session=on_session)
         self._service = service
         self._queue: queue.SimpleQueue[tuple[Run, Answer] | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
-        self._session: ClientSession | None = None
 
     def start(self) -> None:
         self._database[COUNTER].update_one({"_id": COUNTER}, {"$setOnInsert": {"commit": 0}}, upsert=True)
@@ -111,6 +106,10 @@ class Committer:
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join()
+
+    def give_up_after(self, seconds: float) -> None:
+        """From then on nothing is tried again: a process that stops cannot wait for its database for ever."""
+        self._transactions.give_up_at = time.monotonic() + seconds
 
     def submit(self, run: Run, answer: Answer) -> None:
         """Queues a run; ``answer`` is called once, on the committing thread.
@@ -127,16 +126,18 @@ class Committer:
 
         Waits for the committing thread. The numbers between are logged as VOID.
         """
-        done = threading.Event()
+        raised: Future[None] = Future()
 
         def run() -> None:
             try:
-                self._persist(lambda session: self._write_void(session, log, position, sequences))
-            finally:
-                done.set()
+                self._transactions.run(lambda session, _: (self._write_void(session, log, position, sequences), None))
+            except Exception as error:  # noqa: BLE001  # for whoever waits
+                raised.set_exception(error)
+            else:
+                raised.set_result(None)
 
         self._queue.put(run)
-        done.wait()
+        raised.result()
 
     def _loop(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -194,13 +195,14 @@ class Committer:
         outcomes: list[Outcome] = [Failed(Unavailable("the database did not answer in time"))] * len(runs)
         waiting = list(range(len(runs)))
 
-        def transact(session: ClientSession | None, batch_id: str) -> tuple[_Batch, Committed, dict[str, list[Raw]]]:
+        def transact(session: ClientSession, batch_id: str) -> tuple[bool, _Written]:
             nonlocal waiting
             now = time.monotonic()
             waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
-            return self._write(session, runs, waiting, batch_id)
+            written = self._write(session, runs, waiting, batch_id)
+            return bool(written[0].runs), written
 
-        batch, committed, logged = self._persist_batch(transact)
+        batch, committed, logged = self._transactions.run(transact)
         for index in batch.runs:
             outcomes[index] = committed
         for index, addresses in batch.stale.items():
@@ -210,89 +212,7 @@ class Committer:
         commit_observed(self._service, sum(len(runs[i].units) for i in batch.runs), time.monotonic() - started)
         return outcomes
 
-    def _persist(self, write: Callable[[ClientSession], None]) -> None:
-        def transact(session: ClientSession, batch_id: str) -> tuple[_Batch, Committed, dict[str, list[Raw]]]:
-            write(session)
-            return _Batch(runs=[0]), Committed(0, datetime.now(UTC)), {}
-
-        self._persist_batch(transact)
-
-    def _persist_batch(self, transact: Callable[[Any, str], Any]) -> Any:
-        """Runs one transaction until it has committed, surviving conflicts, restarts and an unknown commit result."""
-        backoff = _FIRST_BACKOFF_S
-        while True:
-            batch_id = uuid.uuid4().hex
-            try:
-                session = self._begin()
-                result = transact(session, batch_id)
-                if not result[0].runs:
-                    session.abort_transaction()
-                    return result
-                if self._finish(session, batch_id):
-                    return result
-            except PyMongoError as error:
-                self._abandon()
-                if not _transient(error):
-                    raise
-                _logger.warning("%s: a commit is tried again: %s", self._service, type(error).__name__)
-            except Exception:
-                self._abandon()  # such as a document that cannot be encoded; the session is still in its transaction
-                raise
-            time.sleep(backoff)
-            backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
-
-    def _begin(self) -> ClientSession:
-        if self._session is None:
-            session = self._client.start_session()
-            self._on_session(dict(session.session_id))
-            self._session = session
-        self._session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE)
-        return self._session
-
-    def _abandon(self) -> None:
-        session, self._session = self._session, None
-        if session is None:
-            return
-        try:
-            if session.in_transaction:
-                session.abort_transaction()
-            session.end_session()
-        except (PyMongoError, InvalidOperation):
-            _logger.debug("%s: an abandoned session could not be ended", self._service, exc_info=True)
-
-    def _finish(self, session: ClientSession, batch_id: str) -> bool:
-        """Commits. After an unknown result the batch id in the counter document decides, before anything runs again."""
-        backoff = _FIRST_BACKOFF_S
-        doubtful = False
-        while True:
-            try:
-                session.commit_transaction()
-                return True
-            except PyMongoError as error:
-                if not _unknown(error):
-                    if not doubtful:
-                        raise
-                    return self._resolve(batch_id)
-                doubtful = True
-            time.sleep(backoff)
-            backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
-
-    def _resolve(self, batch_id: str) -> bool:
-        """Says whether a batch was committed. The write is a barrier: it conflicts with a transaction still open."""
-        while True:
-            try:
-                counter = self._database[COUNTER].find_one_and_update(
-                    {"_id": COUNTER}, {"$inc": {"barriers": 1}}, projection={"batches": 1}
-                )
-                self._abandon()
-                return batch_id in (counter or {}).get("batches", ())
-            except PyMongoError as error:
-                _logger.warning("%s: an unknown commit result waits for the database: %s", self._service, error)
-                time.sleep(_LONGEST_BACKOFF_S)
-
-    def _write(
-        self, session: ClientSession | None, runs: list[Run], waiting: list[int], batch_id: str
-    ) -> tuple[_Batch, Committed, dict[str, list[Raw]]]:
+    def _write(self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str) -> _Written:
         at = _now()
         batch = self._accept(session, runs, waiting)
         if not batch.runs:
@@ -307,7 +227,7 @@ class Committer:
             self._database[self._logs[log].collection].insert_many(entries, session=session)
         return batch, Committed(number, at), logged
 
-    def _accept(self, session: ClientSession | None, runs: list[Run], waiting: Iterable[int]) -> _Batch:
+    def _accept(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> _Batch:
         """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
         views = {index: runs[index].views() for index in waiting}
         revisions = self._revisions(session, {address for view in views.values() for address in view})
@@ -325,7 +245,7 @@ class Committer:
                 batch.staged.update(runs[index].staged())
         return batch
 
-    def _revisions(self, session: ClientSession | None, addresses: Iterable[Address]) -> dict[Address, int]:
+    def _revisions(self, session: ClientSession, addresses: Iterable[Address]) -> dict[Address, int]:
         by_collection: dict[str, list[Any]] = defaultdict(list)
         for collection, id in addresses:
             by_collection[collection].append(id)
@@ -335,7 +255,7 @@ class Committer:
                 found[collection, raw["_id"]] = raw.get(REVISION, ABSENT)
         return found
 
-    def _number(self, session: ClientSession | None, runs: list[Run], batch_id: str) -> Raw:
+    def _number(self, session: ClientSession, runs: list[Run], batch_id: str) -> Raw:
         """Advances the counters by what the runs emit; returns them as they are afterwards."""
         increments: dict[str, int] = defaultdict(int)
         increments["commit"] = 1
@@ -398,7 +318,8 @@ class Committer:
             )
         return logged
 
-    def _write_void(self, session: ClientSession, log: Log, position: int, sequences: Mapping[str, int]) -> None:
+    def _write_void(self, session: ClientSession, log: Log, position: int, sequences: Mapping[str, int]) -> bool:
+        """Raises counters; returns whether there was anything to raise."""
         counter = self._database[COUNTER].find_one({"_id": COUNTER}, session=session) or {}
         known = counter.get("logs", {}).get(log.name, {})
         lines = known.get("lines", {})
@@ -414,6 +335,7 @@ class Committer:
         if entries:
             self._database[log.collection].insert_many(entries, session=session)
             _logger.warning("%s: log %s restored: %d numbers are VOID", self._service, log.name, len(entries))
+        return bool(entries)
 
 
 def heads(database: Database[Raw], log: Log) -> tuple[int, dict[str, int]]:
@@ -436,25 +358,3 @@ def _now() -> datetime:
     """The present, cut to the milliseconds MongoDB keeps."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-def _transient(error: PyMongoError) -> bool:
-    return (
-        error.has_error_label("TransientTransactionError")
-        or isinstance(error, ConnectionFailure)
-        or _interrupted(error)
-    )
-
-
-def _unknown(error: PyMongoError) -> bool:
-    """Whether a commit that failed this way may have happened."""
-    return (
-        error.has_error_label("UnknownTransactionCommitResult")
-        or isinstance(error, ConnectionFailure)
-        or _interrupted(error)
-    )
-
-
-def _interrupted(error: PyMongoError) -> bool:
-    """Whether another process ended our session, as it does with sessions of processes it takes for dead."""
-    return isinstance(error, OperationFailure) and error.code == _INTERRUPTED

@@ -22,8 +22,9 @@ from pymongo.database import Database
 from mesh import log as logs
 from mesh.call import Call, Done
 from mesh.commit import Committer, Outcome
-from mesh.errors import MeshError, classify
+from mesh.errors import MeshError
 from mesh.events import event_subject, events_stream, source_of
+from mesh.foreign_errors import classify
 from mesh.indexes import ensure_indexes
 from mesh.log import Log
 from mesh.members import Members
@@ -92,6 +93,7 @@ class MeshContainer(ServiceContainer):
         is committed before the committing thread ends; then relays publish what is logged, as far as the broker
         answers. Dependency providers stop last, since workers may have used them until then.
         """
+        self.committer.give_up_after(self.settings.runtime.drain_timeout_s / 2)
         await asyncio.gather(*(_maybe_await(entrypoint.stop()) for entrypoint in self.entrypoints))
         await self.runs.drain()
         await self.in_thread(self.committer.stop)

@@ -22,7 +22,8 @@ from nameko.extensions import Entrypoint
 from mesh.annotations import method_scope
 from mesh.auth import Caller, Verifier, bearer_token
 from mesh.call import Call
-from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable, classify
+from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable
+from mesh.foreign_errors import classify
 from mesh.streams import HandlerStream, RequestIterator
 from mesh.telemetry import answered, server_span
 from mesh.validation import check

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.call import Call, Done
 from mesh.commit import Failed, Stale
-from mesh.errors import Aborted, AlreadyExists, MeshError, classify
+from mesh.errors import Aborted, AlreadyExists, MeshError
+from mesh.foreign_errors import classify
 from mesh.store import StagedInRun
 from mesh.unit import Address, Raw, Run, Unit
 

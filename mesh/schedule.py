@@ -10,7 +10,8 @@ from typing import Any
 from nameko.extensions import Entrypoint
 
 from mesh.call import Call
-from mesh.errors import MeshError, classify
+from mesh.errors import MeshError
+from mesh.foreign_errors import classify
 
 _logger = logging.getLogger(__name__)
 

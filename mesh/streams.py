@@ -14,7 +14,8 @@ from nameko.containers import WorkerContext
 
 from mesh.call import Call
 from mesh.commit import Failed, Stale
-from mesh.errors import Aborted, classify
+from mesh.errors import Aborted
+from mesh.foreign_errors import classify
 from mesh.unit import Run
 from mesh.validation import check
 

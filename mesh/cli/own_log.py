@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mesh.telemetry import JsonFormatter
+from mesh.json_logs import JsonFormatter
 
 _CAPACITY: Final = 10_000
 

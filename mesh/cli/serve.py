@@ -37,7 +37,7 @@ def serve(
     Where `lienthong up` runs, its servers are used; LIENTHONG_MONGODB_URI and LIENTHONG_NATS_URL name others.
     SIGTERM or Ctrl-C drains: what was begun is finished and committed. A second one ends the process at once.
     """
-    from mesh.telemetry import setup_logging
+    from mesh.json_logs import setup_logging
 
     given = {} if locality is None else {"locality": locality}
     settings, joins = joined_settings(**given)

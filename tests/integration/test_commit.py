@@ -499,13 +499,14 @@ def test_a_mongod_killed_amid_commits_loses_nothing_answered_and_doubles_nothing
 def _count_attempts(committer: Committer) -> Callable[[], int]:
     """How often the committer has begun a transaction from now on."""
     begun = []
-    begin = committer._begin
+    transactions = committer._transactions
+    begin = transactions._begin
 
     def counted() -> Any:
         begun.append(1)
         return begin()
 
-    committer._begin = counted  # type: ignore[method-assign]
+    transactions._begin = counted  # type: ignore[method-assign]
     return lambda: len(begun)
 
 

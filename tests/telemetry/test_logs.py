@@ -12,7 +12,9 @@ from opentelemetry import trace as api_trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from mesh import telemetry
-from mesh.errors import NotFound, classify
+from mesh.errors import NotFound
+from mesh.foreign_errors import classify
+from mesh.json_logs import setup_logging
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -23,7 +25,7 @@ def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
-    telemetry.setup_logging("INFO", locality="hue", stream=stream)
+    setup_logging("INFO", locality="hue", stream=stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)

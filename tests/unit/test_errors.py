@@ -34,10 +34,10 @@ from mesh.errors import (
     UndecodableEvent,
     Unimplemented,
     Violation,
-    classify,
     from_rpc_error,
     from_status,
 )
+from mesh.foreign_errors import classify
 
 ANSWERS = [
     InvalidArgument([Violation("station.id", "required", "must not be empty")]),
