@@ -37,8 +37,8 @@ check: setup ## Style, contracts, import rules, types, documented commands: fast
 	$(BIN)/python -m pytest -q tests/docs
 
 ##@ Takes longer
-bench: setup ## Measure against peers and raw parts, as ratios of one run
-	@if [ -d bench ]; then $(BIN)/python -m bench; else echo "There are no benchmarks yet."; fi
+bench: $(VENV)/.bench ## Measure against peers and raw parts, as ratios of one run; ARGS="unary --runs 1" chooses
+	$(BIN)/python -m bench $(ARGS)
 
 soak: setup ## Long fault, load and soak runs
 	$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS) $(TESTS)
@@ -56,4 +56,8 @@ clean: ## Remove .venv, generated code and caches; data in .lienthong stay
 
 $(READY): requirements.lock pyproject.toml hatch_build.py $(shell find protos -name '*.proto')
 	@PYTHON="$(PYTHON)" tools/setup $(VENV)
+	@touch $@
+
+$(VENV)/.bench: $(READY) requirements-bench.lock
+	$(BIN)/python -m pip install --disable-pip-version-check -qq --require-hashes --requirement requirements-bench.lock
 	@touch $@

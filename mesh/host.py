@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pymongo import MongoClient
+from pymongo.errors import ConnectionFailure
 
 from mesh import node, telemetry
 from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
@@ -77,7 +78,7 @@ class Host:
         self.containers = {service.name: MeshContainer(service, self) for service in self._services}
         self._server = self._make_server()
         connecting = asyncio.create_task(self._connect())
-        await self.bus_ready()
+        await asyncio.gather(self.bus_ready(), self._database_ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await connecting
         await self._server.start()
@@ -150,6 +151,15 @@ class Host:
                 wait = min(2 * wait, 2.0)
         self.jetstream = self.nats.jetstream(timeout=5)
         self._connected.set()
+
+    async def _database_ready(self) -> None:
+        """Waits for MongoDB as long as it takes."""
+        while True:
+            try:
+                await asyncio.to_thread(self.mongo.admin.command, "ping")
+                return
+            except ConnectionFailure as error:  # after serverSelectionTimeoutMS
+                _logger.warning("waiting for MongoDB: %s", type(error).__name__)
 
     async def _reconnected(self) -> None:
         """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""

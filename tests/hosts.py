@@ -31,6 +31,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh import localities
@@ -213,7 +214,7 @@ class Home:
 
     async def close(self) -> None:
         await asyncio.gather(*(channel.close() for channel in self._channels))
-        for host in list(self._hosts):
+        for host in reversed(self._hosts.copy()):
             await self.stop(host)
         if self._bus is not None:
             await self._bus.close()
@@ -267,6 +268,22 @@ def witness(before: Callable[[Any, Any], None]) -> type[WitnessService]:
     return type(
         "WitnessService", (WitnessService,), {"before": staticmethod(before), "__doc__": WitnessService.__doc__}
     )
+
+
+class CommandNames(CommandListener):
+    """Names of the commands sent to the database."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Not of interest."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Not of interest."""
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:

@@ -14,9 +14,9 @@ from tests.faults.trial_mesh import trial_mesh
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _importable_by_children() -> Iterator[None]:
-    """Lets the processes of a stack import `tests`, wherever pytest was started."""
+@pytest.fixture(scope="module", autouse=True)
+def _environment_of_children() -> Iterator[None]:
+    """Lets the processes of a stack import `tests`, wherever pytest was started, and report receipts often."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=":")
         patch.setenv("LIENTHONG_EXCHANGE__RECEIPTS_EVERY_S", "1")

@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
 import pytest
 
@@ -31,10 +30,7 @@ async def test_a_bad_day_loses_and_doubles_nothing(stack: Stack, seed: int) -> N
     draw = random.Random(seed)
     campaign, twin = Campaign(stack, f"day-{seed}"), Twin(stack, "da-nang")
 
-    async with AsyncExitStack() as end:
-        end.push_async_callback(twin.child.stop)
-        await twin.child.start()
-        load = await end.enter_async_context(campaign.load(twin.place, keys=48, rate=120))
+    async with twin, campaign.load(twin.place, keys=48, rate=120) as load:
         for _ in range(FAULTS):
             await load.acknowledged(draw.choice([10, 40, 80]))
             await draw.choice([_kill, _kill, _pause, _cut, _lose_store, _kill_twin])(stack, twin, load, draw)

@@ -21,7 +21,7 @@ async def test_a_lost_store_is_filled_again(stack: Stack, locality: str) -> None
     campaign = Campaign(stack, f"lost-{locality}")
     nats = stack.child(f"{locality}.nats")
 
-    async with campaign.load() as load:
+    async with campaign.load(deadline_s=30) as load:
         await load.acknowledged(150)
         await nats.stop()
         await load.acknowledged(50)
@@ -40,7 +40,7 @@ async def test_a_lost_tail_is_filled_again(stack: Stack, locality: str, tmp_path
     campaign = Campaign(stack, f"tail-{locality}")
     nats, store, copy = stack.child(f"{locality}.nats"), _store(stack, locality), tmp_path / "copy"
 
-    async with campaign.load() as load:
+    async with campaign.load(deadline_s=30) as load:
         await load.acknowledged(100)
         await nats.stop()
         shutil.copytree(store, copy)

@@ -23,13 +23,13 @@ async def test_nothing_after_a_revocation_crosses(stack: Stack, first: str) -> N
     campaign = Campaign(stack, f"revoked-{first}", origin=PROVIDER, entitled=[PROVIDER])
     await apply_agreement(stack, agreement, PROVIDER, RECIPIENT)
 
-    async with campaign.load() as load:
-        await load.acknowledged(300)
+    async with campaign.load(deadline_s=30) as load:
+        await load.acknowledged(200)
         await revoke_agreement(stack, agreement, first)
         asked_before = set(campaign.ledger.asked)
         await load.acknowledged(100)
         await revoke_agreement(stack, agreement, second)
-        await load.acknowledged(200)
+        await load.acknowledged(100)
     verdict = await campaign.verdict()
     assert verdict.clean, str(verdict)
     assert not campaign.ledger.failures

@@ -25,13 +25,13 @@ async def test_two_processes_apply_everything_once(stack: Stack) -> None:
     services = stack.child("da-nang.services")
 
     async with Twin(stack, "da-nang") as twin, campaign.load(twin.place) as load:
-        await load.acknowledged(200)
+        await load.acknowledged(150)
         await twin.child.kill()
-        await load.acknowledged(200)
+        await load.acknowledged(100)
         await twin.child.wait_ready()
         await load.acknowledged(100)
         await services.kill()
-        await load.acknowledged(200)
+        await load.acknowledged(100)
         await services.wait_ready()
 
     verdict = await campaign.verdict()
@@ -43,11 +43,11 @@ async def test_two_processes_started_at_once_apply_everything_once(stack: Stack)
     campaign = Campaign(stack, "at-once")
     services, twin = stack.child("da-nang.services"), Twin(stack, "da-nang")
 
-    async with campaign.load(twin.place) as load:
+    async with campaign.load(twin.place) as load, twin.stopped_at_the_end():
         await load.acknowledged(100)
         await services.kill(restart=False)
         await asyncio.gather(services.start(), twin.child.start())
-        await load.acknowledged(200)
+        await load.acknowledged(150)
         await twin.child.kill(restart=False)
         await load.acknowledged(100)
 

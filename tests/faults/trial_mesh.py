@@ -104,3 +104,11 @@ class Twin:
 
     async def __aexit__(self, *_: object) -> None:
         await self.child.stop()
+
+    @asynccontextmanager
+    async def stopped_at_the_end(self) -> AsyncIterator[None]:
+        """For a test that starts it by itself."""
+        try:
+            yield
+        finally:
+            await self.child.stop()

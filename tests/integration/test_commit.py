@@ -10,16 +10,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import grpc
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from mesh import rpc
 from mesh.commit import Committed, Committer, Failed, Outcome, Stale
 from mesh.errors import ResourceExhausted, Unavailable
 from mesh.log import Log
 from mesh.unit import Outgoing, Run, Unit
 from tests.conftest import RunningMongod
-from tests.hosts import Home, eventually, record_request
+from tests.hosts import CommandNames, Home, eventually, record_request
 from tests.integration.conftest import FailingMongod
 from tests.trial.services import TrialService
 
@@ -50,8 +52,8 @@ def committer(database: Db) -> Iterator[MakeCommitter]:
             one.stop()
 
 
-def _client(mongod: RunningMongod) -> MongoClient[dict[str, Any]]:
-    options: dict[str, Any] = {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 20_000}
+def _client(mongod: RunningMongod, **options: Any) -> MongoClient[dict[str, Any]]:
+    options |= {"serverSelectionTimeoutMS": 2000, "socketTimeoutMS": 20_000}
     return MongoClient(mongod.uri, w="majority", journal=True, readConcernLevel="majority", tz_aware=True, **options)
 
 
@@ -115,6 +117,27 @@ def test_runs_that_wait_together_are_committed_together(database: Db, committer:
     assert len(outcomes) == 50
     assert _commits(database) == 1
     assert database["things"].count_documents({"_rev": 1}) == 50
+
+
+def test_a_commit_costs_as_many_round_trips_for_fifty_units_as_for_one(
+    mongod: RunningMongod, database: Db, committer: MakeCommitter
+) -> None:
+    trips = CommandNames()
+    with _client(mongod, event_listeners=[trips]) as client:
+        group = committer(client[database.name])
+        answers = Answers(group, *(_writes(f"t{n}", _event()) for n in range(50)))
+        group.start()
+        answers.all()
+        group.stop()
+
+    in_transaction = trips.names[trips.names.index("find") :]
+    assert in_transaction[: in_transaction.index("commitTransaction") + 1] == [
+        "find",
+        "findAndModify",
+        "update",
+        "insert",
+        "commitTransaction",
+    ]
 
 
 def test_positions_are_contiguous_and_each_line_has_its_own_sequence(database: Db, committer: MakeCommitter) -> None:
@@ -406,6 +429,27 @@ async def test_many_writers_of_one_document_are_all_answered(home: Home) -> None
 
     assert sorted(answer.total for answer in answers) == list(range(1, 101))
     assert home.counter()["commit"] - before < 50
+
+
+async def test_a_call_that_loses_every_time_is_aborted_after_bounded_tries(home: Home) -> None:
+    tries = []
+
+    class Unlucky(TrialService):
+        @rpc
+        def record(self, request):
+            answer = super().record(request)
+            tries.append(1)  # and somebody else is always faster
+            home.database("trial")["totals"].update_one({"_id": "a"}, {"$inc": {"_rev": 1}}, upsert=True)
+            return answer
+
+    host = await home.start(Unlucky)
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await home.trial(host).record("a")
+
+    assert refused.value.code() == grpc.StatusCode.ABORTED
+    assert 1 < len(tries) < 20
+    assert home.log() == []
 
 
 # --- an unknown commit result -------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from lienthong.mesh.v1 import GetStatusRequest, ListDeadLettersRequest, ReadLogRequest
+from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh import rpc
 from mesh.auth import generate_key
 from mesh.errors import ContractError
@@ -81,18 +83,13 @@ async def test_each_message_is_answered_in_order_and_several_share_a_commit(home
 async def test_each_message_answers_the_good_ones_before_it_refuses_the_bad_one(home: Home) -> None:
     host = await home.start(TrialService)
     trial = home.trial(host)
-    requests = [record_request("a"), record_request("a"), record_request("no such key!"), record_request("a")]
-    answers = []
+    conversation = trial.stub.RecordEach(metadata=trial.metadata)
 
-    async def converse() -> None:
-        async for answer in trial.stub.RecordEach(iter(requests), metadata=trial.metadata):
-            answers.append(answer)  # noqa: PERF401  # those before the refusal count
+    for key in ("a", "a", "no such key!"):
+        await conversation.write(record_request(key))
 
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await converse()
-
-    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert [answer.total for answer in answers] == [1, 2]
+    assert [(await conversation.read()).total for _ in range(2)] == [1, 2]
+    assert await conversation.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert await trial.total("a") == 2
 
 
@@ -166,17 +163,16 @@ async def test_every_kind_of_rpc_asks_for_its_scope(home: Home) -> None:
     host = await home.start(TrialService)
     stub = home.trial(host).stub
     metadata = [("authorization", f"Bearer {home.token('some.other')}")]
-    requests = [record_request()]
 
-    for stream in (
-        stub.RecordEach(iter(requests), metadata=metadata),
-        stub.Converse(iter(requests), metadata=metadata),
+    calls = [
+        stub.Record(record_request(), metadata=metadata),
+        stub.RecordEach(metadata=metadata),
+        stub.Converse(metadata=metadata),
+        stub.RecordAll(metadata=metadata),
         stub.ListTotals(GetTotalRequest(key="a"), metadata=metadata),
-    ):
-        with pytest.raises(grpc.aio.AioRpcError, match="PERMISSION_DENIED"):
-            [answer async for answer in stream]
-    with pytest.raises(grpc.aio.AioRpcError, match="PERMISSION_DENIED"):
-        await stub.RecordAll(iter(requests), metadata=metadata)
+    ]
+
+    assert [await call.code() for call in calls] == [grpc.StatusCode.PERMISSION_DENIED] * 5
 
 
 async def test_one_scope_opens_what_it_names(home: Home) -> None:
@@ -185,6 +181,19 @@ async def test_one_scope_opens_what_it_names(home: Home) -> None:
     await home.trial(host, token=home.token(WRITE)).record("a", 2)
 
     assert await home.trial(host, token=home.token(READ)).total("a") == 2
+
+
+async def test_what_the_runtime_answers_about_itself_asks_for_a_scope_too(home: Home) -> None:
+    host = await home.start(TrialService)
+    node = NodeServiceStub(home.channel(host))
+    metadata = [("authorization", f"Bearer {home.token(WRITE, READ)}")]
+
+    with pytest.raises(grpc.aio.AioRpcError, match="PERMISSION_DENIED"):
+        [page async for page in node.ReadLog(ReadLogRequest(service="trial"), metadata=metadata)]
+    with pytest.raises(grpc.aio.AioRpcError, match="PERMISSION_DENIED"):
+        await node.ListDeadLetters(ListDeadLettersRequest(service="trial"), metadata=metadata)
+    with pytest.raises(grpc.aio.AioRpcError, match="UNAUTHENTICATED"):
+        await node.GetStatus(GetStatusRequest(service="trial"))
 
 
 # --- what start-up refuses ----------------------------------------------------------------------------------

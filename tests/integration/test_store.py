@@ -10,13 +10,12 @@ import pytest
 from mongoengine import IntField, StringField
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from mesh import rpc
 from mesh.indexes import ensure_indexes
 from mesh.store import Document, StagedInRun, StoreSession
 from mesh.unit import Unit
-from tests.hosts import Home, record_request
+from tests.hosts import CommandNames, Home, record_request
 from tests.trial.contract import RecordResponse
 from tests.trial.services import Total, TrialService
 
@@ -37,29 +36,13 @@ class ThingService:
     name = "things"
 
 
-class Trips(CommandListener):
-    """Names of the commands sent to the database."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.names.append(event.command_name)
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Not of interest."""
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        """Not of interest."""
+@pytest.fixture
+def trips() -> CommandNames:
+    return CommandNames()
 
 
 @pytest.fixture
-def trips() -> Trips:
-    return Trips()
-
-
-@pytest.fixture
-def database(database_uri: str, database_prefix: str, trips: Trips) -> Iterator[Db]:
+def database(database_uri: str, database_prefix: str, trips: CommandNames) -> Iterator[Db]:
     """Two things, written by commits 3 and 4."""
     with MongoClient[dict[str, Any]](database_uri, event_listeners=[trips]) as client:
         database = client[f"{database_prefix}store"]
@@ -78,12 +61,12 @@ def session(unit: Unit, database: Db) -> StoreSession:
     return StoreSession(unit, database)
 
 
-def test_a_document_asked_for_twice_is_the_same_object_and_one_trip(session: StoreSession, trips: Trips) -> None:
+def test_a_document_asked_for_twice_is_the_same_object_and_one_trip(session: StoreSession, trips: CommandNames) -> None:
     assert session.get(Thing, "a") is session.get(Thing, "a")
     assert trips.names == ["find"]
 
 
-def test_many_documents_are_one_trip_and_known_ones_none(session: StoreSession, trips: Trips) -> None:
+def test_many_documents_are_one_trip_and_known_ones_none(session: StoreSession, trips: CommandNames) -> None:
     session.get_many(Thing, ["a", "b", "c"])
     session.get_many(Thing, ["c", "b"])
 
@@ -109,7 +92,7 @@ def test_a_document_written_without_reading_must_not_exist(session: StoreSession
     assert unit.views == {("things", "new"): 0}
 
 
-def test_nothing_is_written_before_the_commit(session: StoreSession, database: Db, trips: Trips) -> None:
+def test_nothing_is_written_before_the_commit(session: StoreSession, database: Db, trips: CommandNames) -> None:
     session.put(Thing(id="new"))
     session.delete(session.require(Thing, "a"))
     session.seal()
@@ -155,7 +138,7 @@ def test_a_query_returns_a_known_document_as_it_is_known(session: StoreSession) 
     assert [thing.n for thing in found] == [7, 2]
 
 
-def test_a_unit_of_a_run_reads_through_what_those_before_it_staged(database: Db, trips: Trips) -> None:
+def test_a_unit_of_a_run_reads_through_what_those_before_it_staged(database: Db, trips: CommandNames) -> None:
     unit = Unit(beneath={("things", "a"): {"_id": "a", "n": 5}, ("things", "b"): None})
     session = StoreSession(unit, database)
 
@@ -172,7 +155,7 @@ def test_a_query_over_what_a_run_only_staged_asks_to_commit_first(database: Db) 
         session.find(Thing)
 
 
-def test_a_renewed_session_knows_nothing(session: StoreSession, trips: Trips) -> None:
+def test_a_renewed_session_knows_nothing(session: StoreSession, trips: CommandNames) -> None:
     first = session.get(Thing, "a")
     session.renew(Unit())
 

@@ -1,0 +1,1 @@
+"""The same job written as users of other frameworks write it."""
