@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import os
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figures import Plan, Report, save
+from bench.processes import PROFILE
 
 MEASURES = ("unary", "writes", "effects", "latency", "streaming", "border", "relay", "idle", "growth")
 
@@ -23,6 +25,9 @@ def main() -> int:
     """Measures what the command line names; exit status 1 where a target was missed."""
     arguments = _arguments()
     console = Console(highlight=False)
+    if arguments.profile:
+        arguments.profile.mkdir(parents=True, exist_ok=True)
+        os.environ[PROFILE] = str(arguments.profile.resolve())
     reports = []
     for name in arguments.measure or MEASURES:
         module = importlib.import_module(f"bench.measures.{name}")
@@ -48,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="runs of each contestant, in turn; the median counts")
     parser.add_argument("--seconds", type=float, default=8.0, help="seconds of load in each run")
     parser.add_argument("--dry", action="store_true", help="write no results file")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="py-spy writes there what our processes did")
     parser.add_argument("--keep", action="store_true", help="keep the servers' folders, with their logs")
     return parser.parse_args()
 

@@ -54,10 +54,26 @@ def fill_service(mongodb: str, count: int) -> None:
         bench, consequence = mongo["da_nang_bench"], mongo["da_nang_consequence"]
         fill_log(bench, 1, count, at)
         bench["log"].update_many({}, {"$set": {"expire_at": kept}})
+        _begin_behind(bench, consequence)
         _insert(bench, "changes", range(1, count + 1), _recorded)
         _insert(consequence, "consequences", range(1, count + 1), _recorded)
         _insert(bench, "requests", range(1, count + 1), lambda n: _request(n, datetime.now(UTC)))
         _insert(consequence, "effects", range(1, count + 1), lambda n: {"subscription": "old", "sequence": n, "at": at})
+
+
+def _begin_behind(bench: Database[Document], consequence: Database[Document]) -> None:
+    """Declares the subscription as of now: what was there before has had its effect."""
+    numbers, subscription, stream = _numbers(bench), "consequence.change.local", "EVENTS_DA_NANG_BENCH"
+    consequence["subscriptions"].insert_one(
+        {
+            "_id": f"{subscription}|{stream}",
+            "subscription": subscription,
+            "stream": stream,
+            "position": numbers["position"],
+            "sequences": numbers["lines"],
+            "types": ["bench.v1.Changed"],
+        }
+    )
 
 
 def _recorded(number: int) -> Document:

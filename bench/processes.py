@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,10 @@ import psutil
 _ROOT = Path(__file__).parents[1]
 _LIMIT = 64 << 20
 _STOP_S = 30.0
+
+PROFILE = "LIENTHONG_BENCH_PROFILE"
+"""Variable with a folder: py-spy then writes there what the processes of Lienthong did, for speedscope.app."""
+_PROFILED = "bench.host"
 
 Answers = dict[str, Callable[..., Awaitable[dict[str, Any]]]]
 
@@ -51,6 +56,7 @@ class Process:
                 limit=_LIMIT,
                 env=os.environ | {"PYTHONWARNINGS": "ignore"},
             )
+        profiler = await _profiler(module, process.pid)
         try:
             yield cls(module, process, await _line(module, process, log))
         finally:
@@ -61,6 +67,8 @@ class Process:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+            if profiler is not None:
+                await profiler.wait()
 
     async def ask(self, question: str, **given: Any) -> dict[str, Any]:
         """Asks it something and returns its answer."""
@@ -72,6 +80,17 @@ class Process:
         """Processor seconds it has used."""
         times = self._psutil.cpu_times()
         return float(times.user + times.system)
+
+
+async def _profiler(module: str, pid: int) -> asyncio.subprocess.Process | None:
+    folder = os.environ.get(PROFILE)
+    if not folder or module != _PROFILED:
+        return None
+    file = Path(folder) / f"{time.strftime('%H%M%S')}-{pid}.json"
+    options = ("record", "--threads", "--gil", "--rate", "250", "--format", "speedscope", "--output", str(file))
+    program = Path(sys.executable).with_name("py-spy")
+    quiet = asyncio.subprocess.DEVNULL
+    return await asyncio.create_subprocess_exec(program, *options, "--pid", str(pid), stdout=quiet, stderr=quiet)
 
 
 async def _line(module: str, process: asyncio.subprocess.Process, log: Path | None) -> dict[str, Any]:

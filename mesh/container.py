@@ -137,7 +137,7 @@ class MeshContainer(ServiceContainer):
     async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Runs blocking code on the host's pool, in the present context."""
         context = contextvars.copy_context()
-        return await self.host.loop.run_in_executor(self.host.pool, lambda: context.run(function, *args))
+        return await self.host.pool.run(context.run, function, *args)
 
     def execute(self, call: Call, work: Work) -> Any:
         """Runs one handler to its end through nameko's worker lifecycle. Blocking; raises what the handler raises."""

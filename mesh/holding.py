@@ -61,7 +61,7 @@ class Holding:
         read has changed meanwhile or the run cannot be stored: try fewer. Raises `MarkMoved`.
         """
         host = self.container.host
-        batch = await host.loop.run_in_executor(host.pool, self.handler.run, deliveries, self.mark, self.blocked)
+        batch: Batch = await host.pool.run(self.handler.run, deliveries, self.mark, self.blocked)
         complete = batch.handled == len(deliveries)
         if complete and position is not None:
             self.live_position = max(self.live_position, position)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import os
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +30,7 @@ from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
 from mesh.gauges import keep_measuring
 from mesh.neighbours import Neighbours
+from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
 from mesh.unit import Raw
 
@@ -58,11 +59,13 @@ class Host:
         self._health: Any = None
         self._measuring: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
+        self._posted: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._wake_up_due = False
 
     async def start(self) -> None:
         """Connects, starts every service, then answers calls; health says SERVING only at the end."""
         self.loop = asyncio.get_running_loop()
-        self.pool = concurrent.futures.ThreadPoolExecutor(self.settings.runtime.workers, thread_name_prefix="worker")
+        self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
         self.mongo: MongoClient[Raw] = MongoClient(
             self.settings.mongodb_uri,
             readConcernLevel="majority",
@@ -98,13 +101,29 @@ class Host:
         with contextlib.suppress(Exception):
             await self.nats.close()
         self.telemetry.shutdown()
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.close()
         self.mongo.close()
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
-        """Runs a function on the loop, from any thread; after the loop has ended, nothing."""
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(function, *args)
+        """Runs a function on the loop, from any thread; after the loop has ended, nothing.
+
+        What is posted close together shares one wake-up of the loop. `_run_posted` lowers the flag before it takes
+        anything, so whoever still saw it raised has appended in time.
+        """
+        self._posted.append((function, args))
+        if not self._wake_up_due:
+            self._wake_up_due = True
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self._run_posted)
+
+    def _run_posted(self) -> None:
+        self._wake_up_due = False
+        while self._posted:
+            function, args = self._posted.popleft()
+            try:
+                function(*args)
+            except Exception:
+                _logger.exception("what was posted to the loop failed")
 
     async def bus_ready(self) -> None:
         await self._connected.wait()

@@ -46,7 +46,8 @@ class Runs:
         stages nothing and fails no other. Calls whose views went stale are gathered with those of other runs
         and run again one behind the other, so many writers of one document need few commits.
         """
-        await self._admitting.wait()
+        if not self._admitting.is_set():
+            await self._admitting.wait()
         self._first_tries += 1
         try:
             answers = await self._once(list(calls), first=True)
@@ -55,6 +56,8 @@ class Runs:
             if not self._first_tries:
                 self._alone.set()
         stale = [index for index, answer in enumerate(answers) if answer is _STALE]
+        if not stale:
+            return answers
         again = await asyncio.gather(*(self._until_fresh(calls[index]) for index in stale))
         for index, answer in zip(stale, again, strict=True):
             answers[index] = answer
@@ -105,7 +108,8 @@ class Runs:
     async def _once(self, calls: list[Call], *, first: bool) -> list[Any]:
         """Runs and commits once; answers `_STALE` for calls to be run again."""
         host = self._container.host
-        answers, done = await host.loop.run_in_executor(host.pool, self._run_all, calls, not first)
+        ran: tuple[list[Any], dict[int, Done]] = await host.pool.run(self._run_all, calls, not first)
+        answers, done = ran
         units = [item.unit for item in done.values() if item.unit.writes]
         if not units:
             return answers

@@ -136,6 +136,8 @@ class _Current:
     tracer: trace.Tracer = trace.NoOpTracer()
     instruments: _Instruments = _Instruments(metrics.NoOpMeter(SCOPE))
     locality: str = ""
+    silent: bool = True
+    """Whether nothing is recorded: then spans are left out on the hot paths, unless a caller's context must go on."""
 
 
 def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
@@ -167,6 +169,7 @@ def use(tracers: trace.TracerProvider, meters: metrics.MeterProvider, *, localit
     _Current.tracer = tracers.get_tracer(SCOPE)
     _Current.instruments = _Instruments(meters.get_meter(SCOPE))
     _Current.locality = locality
+    _Current.silent = isinstance(tracers, trace.NoOpTracerProvider) and isinstance(meters, metrics.NoOpMeterProvider)
     return Telemetry(tracers, meters)
 
 
@@ -238,6 +241,9 @@ def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Answering]
 
     A MeshError that leaves it sets the status; where the answer is an error that is not raised, use `answered`.
     """
+    if _Current.silent and "traceparent" not in metadata:
+        yield Answering(trace.INVALID_SPAN)
+        return
     parent = context_from(metadata.get("traceparent", ""), metadata.get("tracestate", ""))
     attributes = {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, LOCALITY: _Current.locality}
     started = time.perf_counter()
@@ -288,6 +294,9 @@ def client_span(method: str) -> Iterator[Span]:
 @contextmanager
 def commit_span(database: str) -> Iterator[Span]:
     """Span of one run's way through the group commit: waiting for its batch, and the transaction."""
+    if _Current.silent:
+        yield trace.INVALID_SPAN
+        return
     attributes = {db.DB_SYSTEM_NAME: "mongodb", db.DB_NAMESPACE: database, db.DB_OPERATION_NAME: "commit"}
     with _span("commit", SpanKind.CLIENT, attributes) as span, _failing(span):
         yield span
@@ -300,7 +309,7 @@ def publishing(stream: str, subject: str, headers: Mapping[str, str]) -> Iterato
     Yields a copy of the headers whose `traceparent` is that span: what reads the event is its child.
     """
     sent = dict(headers)
-    if isinstance(_Current.tracer, trace.NoOpTracer):
+    if _Current.silent:
         # The relay publishes thousands of these per second.
         yield sent
         return
@@ -325,6 +334,9 @@ def consumer_span(event: Event, *, subscription: str, subject: str, line: str = 
     Child of the span that published the event, so a journey is one trace, and linked to it, as the semantic
     conventions for messaging ask.
     """
+    if _Current.silent and not event.traceparent:
+        yield trace.INVALID_SPAN
+        return
     parent = context_from(event.traceparent, event.tracestate)
     producer = _span_context(parent)
     attributes = {

@@ -21,7 +21,8 @@ ACCOUNT = "LIENTHONG"
 """The account services and leaf links share; the other one is NATS's own system account."""
 
 _MAX_PAYLOAD_BYTES = 8_000_000
-_MAX_FILE_STORE_BYTES = 10_000_000_000
+_MAX_FILE_STORE_BYTES = 10**15
+"""JetStream counts the limit of every stream against this, used or not; each stream bounds itself."""
 _MAX_MEMORY_STORE_BYTES = 64_000_000
 _SYNC_INTERVAL = "10s"
 """How much a power cut may take from the streams. JetStream's default is two minutes and `always` would fsync every
