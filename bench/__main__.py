@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Plan, Report, save
+from bench.figures import Plan, Report, markdown, newest, save
 from bench.processes import PROFILE
 
 MEASURES = ("unary", "writes", "effects", "latency", "streaming", "border", "relay", "idle", "growth")
@@ -25,6 +25,9 @@ def main() -> int:
     """Measures what the command line names; exit status 1 where a target was missed."""
     arguments = _arguments()
     console = Console(highlight=False)
+    if arguments.markdown:
+        print(markdown(newest()))
+        return 0
     if arguments.profile:
         arguments.profile.mkdir(parents=True, exist_ok=True)
         os.environ[PROFILE] = str(arguments.profile.resolve())
@@ -51,7 +54,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("measure", nargs="*", choices=[*MEASURES, []], metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--runs", type=int, default=5, help="runs of each contestant, in turn; the median counts")
-    parser.add_argument("--seconds", type=float, default=8.0, help="seconds of load in each run")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds of load in each run")
+    parser.add_argument("--markdown", action="store_true", help="measure nothing; print the newest results as a table")
     parser.add_argument("--dry", action="store_true", help="write no results file")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="py-spy writes there what our processes did")
     parser.add_argument("--keep", action="store_true", help="keep the servers' folders, with their logs")

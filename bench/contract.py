@@ -4,6 +4,7 @@ import importlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import grpc_tools
 from grpc_tools import protoc
@@ -16,16 +17,19 @@ ECHO = "/bench.v1.BenchService/Echo"
 NOTE = "what a change says about itself, as long as people write it: a hundred characters, more or less. "
 
 
-def _compile() -> None:
-    out = tempfile.mkdtemp(prefix="lienthong-bench-")
-    arguments = [*(f"-I{folder}" for folder in _INCLUDES), f"--python_out={out}", "bench.proto"]
-    if protoc.main(["protoc", *arguments]) != 0:
-        raise SystemExit("bench.proto does not compile")
-    sys.path.insert(0, out)
+def _compiled() -> Any:
+    with tempfile.TemporaryDirectory(prefix="lienthong-bench-") as out:
+        arguments = [*(f"-I{folder}" for folder in _INCLUDES), f"--python_out={out}", "bench.proto"]
+        if protoc.main(["protoc", *arguments]) != 0:
+            raise SystemExit("bench.proto does not compile")
+        sys.path.insert(0, out)
+        try:
+            return importlib.import_module("bench_pb2")
+        finally:
+            sys.path.remove(out)
 
 
-_compile()
-_messages = importlib.import_module("bench_pb2")
+_messages = _compiled()
 
 Changed = _messages.Changed
 ChangeRequest = _messages.ChangeRequest

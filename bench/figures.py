@@ -131,6 +131,29 @@ def save(reports: Sequence[Report], plan: Plan) -> Path:
     return file
 
 
+def newest() -> dict[str, Any]:
+    """What the newest results file holds."""
+    files = sorted(RESULTS.glob("*.json"))
+    if not files:
+        raise SystemExit(f"{RESULTS} holds no results yet")
+    results: dict[str, Any] = json.loads(files[-1].read_text())
+    return results
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The ratios of a results file as a table."""
+    lines = [
+        "| measure | ours | other | unit | against | ratio | target | |",
+        "| --- | --: | --: | --- | --- | --: | --- | --- |",
+    ]
+    for measured in results["measures"].values():
+        for line in measured["ratios"]:
+            mark = {True: "holds", False: "missed", None: ""}[line["holds"]]
+            figures = f"{line['ours']:,.4g} | {line['other']:,.4g} | {line['unit']} | {line['against']}"
+            lines.append(f"| {line['measure']} | {figures} | {line['ratio']:.2f} | {line['target']} | {mark} |")
+    return "\n".join(lines)
+
+
 def _machine() -> dict[str, Any]:
     return {
         "processors": os.cpu_count(),

@@ -17,15 +17,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, ReplaceOne, ReturnDocument
+from pymongo import InsertOne, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
 from mesh.log import LOGGED_AT, Log, void_entry
 from mesh.telemetry import commit_observed
-from mesh.transactions import COUNTER, Transactions
+from mesh.transactions import COUNTER, Transactions, TryAgain
 from mesh.unit import ABSENT, REVISION, Address, Raw, Run
+from mesh.writes import ViewChanged, checking, checks_itself, looked_up
 
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class _Batch:
     runs: list[int] = field(default_factory=list)
     staged: dict[Address, Raw | None] = field(default_factory=dict)
     stale: dict[int, tuple[Address, ...]] = field(default_factory=dict)
+    seen: dict[Address, int] = field(default_factory=dict)
+    """What the runs have seen, where that was not looked up."""
 
 
 _Written = tuple[_Batch, Committed, dict[str, list[Raw]]]
@@ -194,12 +197,17 @@ class Committer:
         started = time.monotonic()
         outcomes: list[Outcome] = [Failed(Unavailable("the database did not answer in time"))] * len(runs)
         waiting = list(range(len(runs)))
+        careful = False
 
         def transact(session: ClientSession, batch_id: str) -> tuple[bool, _Written]:
-            nonlocal waiting
+            nonlocal waiting, careful
             now = time.monotonic()
             waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
-            written = self._write(session, runs, waiting, batch_id)
+            trusting, careful = not careful, True  # whatever went wrong, the next try looks first
+            try:
+                written = self._write(session, runs, waiting, batch_id, careful=not trusting)
+            except ViewChanged as changed:
+                raise TryAgain from changed
             return bool(written[0].runs), written
 
         batch, committed, logged = self._transactions.run(transact)
@@ -212,20 +220,55 @@ class Committer:
         commit_observed(self._service, sum(len(runs[i].units) for i in batch.runs), time.monotonic() - started)
         return outcomes
 
-    def _write(self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str) -> _Written:
+    def _write(
+        self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str, *, careful: bool
+    ) -> _Written:
+        """Writes what the runs want; carefully, it first looks whether what they saw still holds.
+
+        Raises `ViewChanged` when it did not look and something did not hold.
+        """
         at = _now()
-        batch = self._accept(session, runs, waiting)
+        batch = self._accept(session, runs, waiting) if careful else self._trust(session, runs, waiting)
         if not batch.runs:
             return batch, Committed(0, at), {}
         accepted = [runs[i] for i in batch.runs]
         numbers = self._number(session, accepted, batch_id)
         number = int(numbers["commit"])
-        for collection, operations in self._operations(accepted, batch.staged, number, at).items():
-            self._database[collection].bulk_write(operations, ordered=False, session=session)
+        staged = {address: raw and {**raw, REVISION: number} for address, raw in batch.staged.items()}
+        writes = looked_up(staged) if careful else checking(staged, batch.seen)
+        for run in accepted:
+            for unit in run.units:
+                for collection, raw in unit.inserts:
+                    writes[collection].operations.append(InsertOne({**raw, "committed_at": at}))
+        for collection, of in writes.items():
+            of.run(self._database, collection, session)
         logged = self._entries(accepted, numbers, at)
         for log, entries in logged.items():
             self._database[self._logs[log].collection].insert_many(entries, session=session)
         return batch, Committed(number, at), logged
+
+    def _trust(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> _Batch:
+        """Takes every run that meets no other of the batch; looks only at what is read and not written."""
+        batch = _Batch()
+        for index in waiting:
+            view = runs[index].views()
+            stale = tuple(address for address in view if address in batch.staged)
+            if stale:
+                batch.stale[index] = stale
+                continue
+            if any(batch.seen.setdefault(address, seen) != seen for address, seen in view.items()):
+                raise ViewChanged("two runs saw one document differently")
+            batch.runs.append(index)
+            batch.staged.update(runs[index].staged())
+        unchecked = [
+            address
+            for address, seen in batch.seen.items()
+            if address not in batch.staged or not checks_itself(batch.staged[address], seen)
+        ]
+        revisions = self._revisions(session, unchecked)
+        if any(revisions.get(address, ABSENT) != batch.seen[address] for address in unchecked):
+            raise ViewChanged("a document that was read has changed")
+        return batch
 
     def _accept(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> _Batch:
         """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
@@ -274,22 +317,6 @@ class Committer:
         if numbers is None:
             raise Internal("the counter document of the service is gone")
         return numbers
-
-    @staticmethod
-    def _operations(
-        runs: list[Run], staged: Mapping[Address, Raw | None], number: int, at: datetime
-    ) -> dict[str, list[Any]]:
-        operations: dict[str, list[Any]] = defaultdict(list)
-        for (collection, id), raw in staged.items():
-            if raw is None:
-                operations[collection].append(DeleteOne({"_id": id}))
-            else:
-                operations[collection].append(ReplaceOne({"_id": id}, {**raw, REVISION: number}, upsert=True))
-        for run in runs:
-            for unit in run.units:
-                for collection, raw in unit.inserts:
-                    operations[collection].append(InsertOne({**raw, "committed_at": at}))
-        return operations
 
     @staticmethod
     def _entries(runs: list[Run], numbers: Raw, at: datetime) -> dict[str, list[Raw]]:

@@ -31,6 +31,10 @@ _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.01, 1.0
 T = TypeVar("T")
 
 
+class TryAgain(Exception):
+    """What `transact` raises to be run again at once, in a new transaction."""
+
+
 class Transactions:
     """Runs the transactions of one service, one at a time, all on one thread."""
 
@@ -59,6 +63,9 @@ class Transactions:
                     return result
                 if self._finish(session, batch_id):
                     return result
+            except TryAgain:
+                self._abort()
+                continue
             except PyMongoError as error:
                 self._abandon()
                 if not _transient(error):
@@ -78,6 +85,14 @@ class Transactions:
             self._session = session
         self._session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE)
         return self._session
+
+    def _abort(self) -> None:
+        """Ends the transaction and keeps its session."""
+        try:
+            if self._session is not None and self._session.in_transaction:
+                self._session.abort_transaction()
+        except PyMongoError:
+            self._abandon()
 
     def _abandon(self) -> None:
         session, self._session = self._session, None

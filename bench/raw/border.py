@@ -1,4 +1,4 @@
-"""Changes in one locality with effects in another, over the same leaf nodes: two transactions, raw NATS between them.
+"""Changes in one locality with effects in another, over the same leaf nodes: transactions, raw NATS between them.
 
 The stream of one locality is sourced by a stream of the other. One process for each, as ours.
 """
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import nats
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from pymongo import MongoClient
@@ -23,90 +24,130 @@ from bench.processes import Link
 from mesh.events import new_event, to_headers
 from mesh.sharing import declare_received, received_stream, share_stream
 
+_COLLECTIONS = ("changes", "log", "passed", "consequences", "effects")
 _DURABLE = WriteConcern(w="majority", j=True)
 Document = dict[str, Any]
+Insert = tuple[str, Document]
 
 
-async def main(link: Link, mongodb: str, nats_url: str, provider: str, recipient: str, side: str) -> None:
-    """Plays one side until the measurement ends."""
+async def main(
+    link: Link, mongodb: str, nats_url: str, provider: str, recipient: str, side: str, transactions: int
+) -> None:
+    """Plays one side until the measurement ends, with so many transactions in a row."""
     client = await nats.connect(nats_url)
     database = MongoClient[Document](mongodb, tz_aware=True)[f"raw_{side}"]
-    for name in ("changes", "log", "consequences", "effects", "marks"):
+    for name in _COLLECTIONS:
         database.create_collection(name)
-    pool, loop = ThreadPoolExecutor(16), asyncio.get_running_loop()
-    jetstream = client.jetstream()
-    moments: dict[str, float] = {}
+    playing = (Provider if side == "provider" else Recipient)(client, database, provider, recipient, transactions)
+    await playing.start()
+    link.say()
+    await link.serve({"load": playing.load, "moments": playing.take})
+    await client.close()
 
-    async def change(id: str) -> None:
-        moments[id] = time.time()
-        event = new_event(Changed(id=id, amount=1, note=NOTE), source=f"/{provider}/bench", time=datetime.now(UTC))
-        headers = to_headers(event)
-        await loop.run_in_executor(pool, _write_change, database, id, headers, event.data)
-        await jetstream.publish(f"shared.{provider}.{recipient}.raw", event.data, headers=headers)
 
-    async def load(prefix: str, seconds: float, per_second: float) -> Document:
+class Side:
+    """What both have in common: transactions in threads, and when each change or effect was."""
+
+    def __init__(self, client: Client, database: Any, provider: str, recipient: str, transactions: int) -> None:
+        self.provider, self.recipient = provider, recipient
+        self.subject = f"shared.{provider}.{recipient}"
+        self.jetstream = client.jetstream()
+        self.moments: dict[str, float] = {}
+        self._database, self._transactions = database, transactions
+        self._pool = ThreadPoolExecutor(16)
+
+    async def start(self) -> None:
+        """Declares its stream."""
+        raise NotImplementedError
+
+    async def load(self, prefix: str, seconds: float, per_second: float) -> Document:
+        """Makes changes at a steady pace."""
+        raise NotImplementedError
+
+    async def take(self) -> Document:
+        """Moments by change since it was last asked."""
+        taken = dict(self.moments)
+        self.moments.clear()
+        return {"moments": taken}
+
+    async def commit(self, *inserts: Insert) -> None:
+        """Commits in one transaction."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._commit, inserts)
+
+    async def pass_on(self, headers: dict[str, str], data: bytes) -> None:
+        """Commits what an exchange writes at least, if there is to be one: the event once more, and that it did."""
+        for _ in range(self._transactions - 1):
+            await self.commit(("passed", _entry(headers, data)), ("effects", {"causation_id": headers["ce-id"]}))
+
+    def _commit(self, inserts: tuple[Insert, ...]) -> None:
+        with (
+            self._database.client.start_session() as session,
+            session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_DURABLE),
+        ):
+            for collection, document in inserts:
+                self._database[collection].insert_one(document, session=session)
+
+
+class Provider(Side):
+    """Where changes are made."""
+
+    async def start(self) -> None:
+        stream = share_stream(self.provider, self.recipient)
+        await self.jetstream.add_stream(StreamConfig(name=stream, subjects=[f"{self.subject}.>"]))
+
+    async def load(self, prefix: str, seconds: float, per_second: float) -> Document:
         began = time.perf_counter()
         async with asyncio.TaskGroup() as changes:
             for number in range(int(seconds * per_second)):
                 await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
-                changes.create_task(change(f"{prefix}-{number}"))
+                changes.create_task(self._change(f"{prefix}-{number}"))
         return {}
 
-    async def follow(message: Msg) -> None:
+    async def _change(self, id: str) -> None:
+        self.moments[id] = time.time()
+        changed = Changed(id=id, amount=1, note=NOTE)
+        event = new_event(changed, source=f"/{self.provider}/bench", time=datetime.now(UTC))
+        headers = to_headers(event)
+        await self.commit(("changes", _document(changed)), ("log", _entry(headers, event.data)))
+        await self.pass_on(headers, event.data)
+        await self.jetstream.publish(f"{self.subject}.raw", event.data, headers=headers)
+
+
+class Recipient(Side):
+    """Where they have their effects."""
+
+    async def start(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+        await declare_received(self.jetstream, self.recipient, [self.provider])
+        await self.jetstream.subscribe(
+            f"{self.subject}.>",
+            stream=received_stream(self.recipient),
+            durable="raw",
+            cb=self._arrived,
+            manual_ack=True,
+            config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_ack_pending=1000),
+        )
+
+    async def _arrived(self, message: Msg) -> None:
+        # Effects of several events are written at the same time.
+        task = asyncio.create_task(self._follow(message))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _follow(self, message: Msg) -> None:
         changed = Changed.FromString(message.data)
-        await loop.run_in_executor(pool, _write_consequence, database, changed)
-        moments[changed.id] = time.time()
+        await self.pass_on(dict(message.headers or {}), message.data)
+        await self.commit(
+            ("consequences", _document(changed)),
+            ("effects", {"subscription": "raw", "causation_id": changed.id, "at": datetime.now(UTC)}),
+        )
+        self.moments[changed.id] = time.time()
         await message.ack()
 
-    running: set[asyncio.Task[None]] = set()
 
-    async def arrived(message: Msg) -> None:
-        # Effects of several events are written at the same time.
-        task = asyncio.create_task(follow(message))
-        running.add(task)
-        task.add_done_callback(running.discard)
-
-    async def take() -> Document:
-        taken = dict(moments)
-        moments.clear()
-        return {"moments": taken}
-
-    if side == "provider":
-        await jetstream.add_stream(
-            StreamConfig(name=share_stream(provider, recipient), subjects=[f"shared.{provider}.{recipient}.>"])
-        )
-    else:
-        await declare_received(jetstream, recipient, [provider])
-        config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_ack_pending=1000)
-        await jetstream.subscribe(
-            f"shared.{provider}.{recipient}.>",
-            stream=received_stream(recipient),
-            durable="raw",
-            cb=arrived,
-            manual_ack=True,
-            config=config,
-        )
-    link.say()
-    await link.serve({"load": load, "moments": take})
-    await client.close()
+def _document(changed: Any) -> Document:
+    return {"_id": changed.id, "amount": changed.amount, "note": changed.note}
 
 
-def _write_change(database: Any, id: str, headers: dict[str, str], data: bytes) -> None:
-    entry = {"_id": headers["ce-id"], "headers": headers, "data": data, "at": datetime.now(UTC)}
-    with (
-        database.client.start_session() as session,
-        session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_DURABLE),
-    ):
-        database["changes"].insert_one({"_id": id, "amount": 1, "note": NOTE}, session=session)
-        database["log"].insert_one(entry, session=session)
-
-
-def _write_consequence(database: Any, changed: Any) -> None:
-    effect = {"subscription": "raw", "causation_id": changed.id, "at": datetime.now(UTC)}
-    with (
-        database.client.start_session() as session,
-        session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_DURABLE),
-    ):
-        consequence = {"_id": changed.id, "amount": changed.amount, "note": changed.note}
-        database["consequences"].insert_one(consequence, session=session)
-        database["effects"].insert_one(effect, session=session)
+def _entry(headers: dict[str, str], data: bytes) -> Document:
+    return {"_id": headers["ce-id"], "headers": headers, "data": data, "at": datetime.now(UTC)}
