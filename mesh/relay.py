@@ -146,11 +146,12 @@ class Relay:
         while True:
             self._wake.clear()
             holds = self._container.members.holds(f"relay/{self.log.name}")
+            look = self._in_doubt
             if self._in_doubt or not (holds or self._stopping):
                 self._in_doubt = False
                 self.published = await self._stream_end()
             if holds:
-                while entries := await self._next_entries():
+                while entries := await self._next_entries(look):
                     await self._publish(entries)
                 await self._expire()
             if self._stopping:
@@ -161,7 +162,11 @@ class Relay:
             except TimeoutError:
                 self._in_doubt = True  # with nothing to publish, nothing else would show that the stream is gone
 
-    async def _next_entries(self) -> list[Raw]:
+    async def _next_entries(self, look: bool) -> list[Raw]:
+        """What was offered, as far as it follows on what is published; else what the log has.
+
+        Without an offer the log is only looked at when told to: what is committed here is always offered.
+        """
         while self._offered and self._offered[0]["_id"] <= self.published:
             self._offered.popleft()
         if self._offered and self._offered[0]["_id"] == self.published + 1:
@@ -169,7 +174,10 @@ class Relay:
             while self._offered and len(taken) < WINDOW and self._offered[0]["_id"] == self.published + 1 + len(taken):
                 taken.append(self._offered.popleft())
             return taken
-        return await self._container.in_thread(self._read)  # type: ignore[no-any-return]
+        if not (look or self._offered):
+            return []
+        entries: list[Raw] = await self._container.in_thread(self._read)
+        return entries
 
     def _read(self) -> list[Raw]:
         return logs.read(self._container.database, self.log, after_position=self.published, limit=WINDOW)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pymongo import DeleteOne, InsertOne, ReplaceOne
 from pymongo.client_session import ClientSession
@@ -20,8 +21,6 @@ from mesh.unit import ABSENT, REVISION, Address, Raw
 _DUPLICATE_KEY = 11000
 
 Operation = InsertOne[Raw] | ReplaceOne[Raw] | DeleteOne
-
-
 _KINDS = (InsertOne, ReplaceOne, DeleteOne)
 
 
