@@ -93,10 +93,8 @@ class RuntimeSettings(Section):
     """Calls that may wait for a worker; further ones are answered RESOURCE_EXHAUSTED."""
     handler_attempts: Count = 5
     """Deterministic failures of a handler before its event becomes a dead letter."""
-    ack_wait_s: Seconds = 10
-    """Seconds the broker waits for an acknowledgement before it delivers again."""
     member_ttl_s: Seconds = 5
-    """Seconds without a heartbeat after which another process takes over a lease."""
+    """Seconds without a heartbeat after which other processes take over the duties of one."""
     drain_timeout_s: Seconds = 20
     """Seconds that handlers get to finish when the process is asked to stop."""
     stream_max_age_days: Days = 7

@@ -77,7 +77,7 @@ class MeshContainer(ServiceContainer):
     async def start_async(self) -> None:
         """Prepares the database, declares the log, sets up all extensions, then starts them."""
         await self.in_thread(self._prepare)
-        await asyncio.gather(self.host.bus_ready(), self.members.start())
+        await self.members.start()
         if any(isinstance(dependency, Emit) for dependency in self.dependencies):
             await self.open_log(self._events_log())
         for extension in self._in_order():

@@ -11,6 +11,7 @@ from nameko.extensions import Entrypoint
 
 from mesh import letters
 from mesh.call import Call
+from mesh.effects import stage_effect
 from mesh.errors import MeshError, UndecodableEvent
 from mesh.events import Event, from_headers
 from mesh.marks import Mark
@@ -139,15 +140,15 @@ class Handler:
         with consumer_span(event, subscription=self._handling.subscription, subject=subject, line=delivery.line):
             call.context = contextvars.copy_context()
             done = self._container.run_sealed(call, beneath)
-        effect = {
-            "subscription": self._handling.subscription,
-            "line": delivery.line,
-            "sequence": delivery.sequence,
-            "causation_id": event.id,
-            "committed": done.committed,
-            "caused_at": event.time,
-        }
-        done.unit.inserts.append(("effects", effect))
+        stage_effect(
+            done.unit,
+            subscription=self._handling.subscription,
+            line=delivery.line,
+            sequence=delivery.sequence,
+            causation_id=event.id,
+            committed=done.committed,
+            caused_at=event.time,
+        )
         return done.unit, call.context
 
     def letter(self, delivery: Delivery, error: MeshError, attempts: int) -> Unit:

@@ -58,7 +58,6 @@ class Host:
         self._server: grpc.aio.Server | None = None
         self._health: Any = None
         self._measuring: asyncio.Task[None] | None = None
-        self._connected = asyncio.Event()
         self._posted: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._wake_up_due = False
 
@@ -80,10 +79,8 @@ class Host:
         self.neighbours = Neighbours(self)
         self.containers = {service.name: MeshContainer(service, self) for service in self._services}
         self._server = self._make_server()
-        connecting = asyncio.create_task(self._connect())
-        await asyncio.gather(self.bus_ready(), self._database_ready())
+        await asyncio.gather(self._connect(), self._database_ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
-        await connecting
         await self._server.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         if self.settings.otlp_endpoint:
@@ -124,9 +121,6 @@ class Host:
                 function(*args)
             except Exception:
                 _logger.exception("what was posted to the loop failed")
-
-    async def bus_ready(self) -> None:
-        await self._connected.wait()
 
     def own_token(self, *scopes: str, audience: str) -> TokenSource:
         """Tokens this locality signs for its own calls. Raises `ConfigurationError` without a private key."""
@@ -169,7 +163,6 @@ class Host:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, 2.0)
         self.jetstream = self.nats.jetstream(timeout=5)
-        self._connected.set()
 
     async def _database_ready(self) -> None:
         """Waits for MongoDB as long as it takes."""

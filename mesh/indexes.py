@@ -8,6 +8,7 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.database import Database
 
+from mesh.effects import EFFECTS
 from mesh.store import Document, collection_of
 from mesh.unit import Raw
 
@@ -17,8 +18,8 @@ EFFECTS_KEPT = timedelta(days=30)
 def ensure_indexes(database: Database[Raw], service_cls: type[Any], requests_kept: timedelta) -> None:
     """Creates what is missing; existing indexes are left alone."""
     database["requests"].create_index("at", expireAfterSeconds=int(requests_kept.total_seconds()))
-    database["effects"].create_index("committed_at", expireAfterSeconds=int(EFFECTS_KEPT.total_seconds()))
-    database["effects"].create_index([("subscription", ASCENDING), ("line", ASCENDING), ("sequence", ASCENDING)])
+    database[EFFECTS].create_index("committed_at", expireAfterSeconds=int(EFFECTS_KEPT.total_seconds()))
+    database[EFFECTS].create_index([("subscription", ASCENDING), ("line", ASCENDING), ("sequence", ASCENDING)])
     database["dead_letters"].create_index([("subscription", ASCENDING), ("line", ASCENDING), ("sequence", ASCENDING)])
     for model in documents_of(service_cls):
         for index in model._meta.get("index_specs") or ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mesh import letters
 from mesh.commit import Committed
+from mesh.effects import stage_effect
 from mesh.errors import MeshError
 from mesh.events import from_headers
 from mesh.holding import Holding
@@ -72,18 +73,14 @@ class Letterbox:
     def _record_dropped(self, unit: Unit, letter: Raw) -> None:
         """An event given up on purpose is accounted for: a recount must not call it lost."""
         for sequence in range(letter["sequence"], letter["last_sequence"] + 1):
-            unit.inserts.append(
-                (
-                    "effects",
-                    {
-                        "subscription": letter["subscription"],
-                        "line": letter["line"],
-                        "sequence": sequence,
-                        "causation_id": letter["headers"].get("ce-id", ""),
-                        "committed": {"DROPPED": 1},
-                        "caused_at": letter["at"],
-                    },
-                )
+            stage_effect(
+                unit,
+                subscription=letter["subscription"],
+                line=letter["line"],
+                sequence=sequence,
+                causation_id=letter["headers"].get("ce-id", ""),
+                committed={"DROPPED": 1},
+                caused_at=letter["at"],
             )
 
     def _effects_of(self, letter: Raw) -> Unit:

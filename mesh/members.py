@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from zlib import crc32
 
 from pymongo.database import Database
@@ -33,7 +32,6 @@ class Members:
         self._instance = instance
         self._living: tuple[str, ...] = ()
         self._task: asyncio.Task[None] | None = None
-        self._watchers: list[Callable[[], None]] = []
 
     def holds(self, duty: str) -> bool:
         """Says whether a duty, such as a line's partition, falls to this process."""
@@ -49,10 +47,6 @@ class Members:
     def remember_session(self, session_id: Raw) -> None:
         """Blocking: records the session in which this process commits, so that others can end it after a crash."""
         self._collection.update_one({"_id": self._instance}, {"$set": {"session": session_id}}, upsert=True)
-
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Calls back whenever the living change."""
-        self._watchers.append(changed)
 
     async def start(self) -> None:
         """Ends what others left behind, joins the living and stays among them."""
@@ -75,11 +69,7 @@ class Members:
                 _logger.warning("a heartbeat failed: %s", type(error).__name__)
 
     async def _beat(self) -> None:
-        living = await asyncio.to_thread(self._renew)
-        if living != self._living:
-            self._living = living
-            for changed in self._watchers:
-                changed()
+        self._living = await asyncio.to_thread(self._renew)
 
     def _renew(self) -> tuple[str, ...]:
         # The server's clock decides, so the clocks of the processes need not agree.

@@ -18,6 +18,7 @@ from lienthong.mesh.v1 import node_service_pb2
 from mesh import letters
 from mesh import log as logs
 from mesh.commit import heads
+from mesh.effects import EFFECTS
 from mesh.errors import InvalidArgument, NotFound
 from mesh.neighbours import raise_here, start_of_log
 from mesh.rpc import Door, answer, snake_case, stream
@@ -236,7 +237,7 @@ def _effect_pages(container: MeshContainer, request: pb.ReadEffectsRequest) -> I
     if request.HasField("since"):
         query = {"committed_at": {"$gte": request.since.ToDatetime(UTC)}}
     page: list[pb.Effect] = []
-    for effect in container.database["effects"].find(query).sort("_id", ASCENDING):
+    for effect in container.database[EFFECTS].find(query).sort("_id", ASCENDING):
         page.append(_effect(effect))
         if len(page) == _PAGE:
             yield pb.ReadEffectsResponse(effects=page)

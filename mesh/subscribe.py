@@ -189,13 +189,13 @@ class Flow:
         wait = 0.1
         while True:
             try:
-                known = await self._container.in_thread(
+                known: Start | None = await self._container.in_thread(
                     marks.load_start, self._container.database, subscription, stream
                 )
                 if known is not None:
-                    return known  # type: ignore[no-any-return]
+                    return known
                 begin = await self.source.log.begin(self.handling.start_all)
-                return await self._container.in_thread(  # type: ignore[no-any-return]
+                recorded: Start = await self._container.in_thread(
                     marks.record_start,
                     self._container.database,
                     subscription,
@@ -203,6 +203,7 @@ class Flow:
                     begin,
                     self.handling.types,
                 )
+                return recorded
             except (MeshError, NatsError, PyMongoError) as error:
                 _logger.debug("%s waits for %s: %s", subscription, stream, type(error).__name__)
             await asyncio.sleep(wait)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from mesh.ending import end
 from mesh.errors import StartUpError
 
 _log = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ class Child:
 
     async def _let_go(self) -> None:
         if self._keeper is not None:
-            await end_task(self._keeper)
+            await end([self._keeper])
             self._keeper = None
 
     async def _end(self) -> None:
@@ -224,13 +225,6 @@ class Child:
     def _tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines[-_TAIL_LINES:])])
-
-
-async def end_task(task: asyncio.Task[None]) -> None:
-    """Cancels the task until it ends: nats-py now and then keeps a cancellation to itself."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=0.5)
 
 
 def _how(status: int) -> str:

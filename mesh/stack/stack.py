@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from mesh.auth import TokenSource
+from mesh.ending import end
 from mesh.errors import ConfigurationError
 from mesh.stack.agreements import Exchanges, keep_applied
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
@@ -21,7 +22,7 @@ from mesh.stack.keys import Keys
 from mesh.stack.mongod import Mongod
 from mesh.stack.permissions import Pair
 from mesh.stack.ports import LOOPBACK, Ports
-from mesh.stack.process import Child, ChildEvent, Happening, end_task
+from mesh.stack.process import Child, ChildEvent, Happening
 from mesh.stack.secrets import Secrets
 from mesh.stack.services import service_child, service_settings
 
@@ -207,7 +208,7 @@ class Stack:
             starting.push_async_callback(exchanges.close)
             active_pairs = exchanges.active_pairs
         task = asyncio.create_task(keep_applied(hub, active_pairs), name="hub permissions")
-        starting.push_async_callback(end_task, task)
+        starting.push_async_callback(end, [task])
 
     def _reader_token(self, locality: str) -> TokenSource:
         return TokenSource(
