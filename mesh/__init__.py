@@ -13,7 +13,7 @@ from mesh.rpc import rpc  # noqa: E402
 from mesh.schedule import every  # noqa: E402
 from mesh.store import Document, Store  # noqa: E402
 from mesh.subscribe import ALL, ANY, LOCAL, NEW, PEERS, subscribe  # noqa: E402
-from mesh.work import Caller, Config, Emit  # noqa: E402
+from mesh.work import Caller, Config, Emit, Here  # noqa: E402
 
 __all__ = [
     "ALL",
@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "Document",
     "Emit",
+    "Here",
     "Store",
     "every",
     "rpc",

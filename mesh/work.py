@@ -119,6 +119,14 @@ class Caller(DependencyProvider):
         return caller
 
 
+class Here(DependencyProvider):
+    """Injects the slug of the service's own locality."""
+
+    def get_dependency(self, worker_ctx: Any) -> str:
+        slug: str = worker_ctx.container.locality
+        return slug
+
+
 class Config(DependencyProvider):
     """Injects the service's own settings, a pydantic model read from ``LIENTHONG_<SERVICE>__…``."""
 
