@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lienthong.mesh.v1 import GetHeadsRequest, ReadLogRequest
 from mesh import log as logs
 from mesh.client import Client
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.errors import NotFound, Unavailable
 from mesh.marks import Start
 from mesh.source import Delivery, LogBehind, Refilled

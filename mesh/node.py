@@ -17,7 +17,7 @@ from lienthong.mesh import v1 as pb
 from lienthong.mesh.v1 import node_service_pb2
 from mesh import letters
 from mesh import log as logs
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.effects import EFFECTS
 from mesh.errors import InvalidArgument, NotFound
 from mesh.neighbours import raise_here, start_of_log
