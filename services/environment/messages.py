@@ -14,7 +14,9 @@ from services.environment.air_quality_alert import Lifted, Raised, Transition
 from services.environment.documents import Hour, Station
 from services.environment.vn_aqi import PG_PER_UG, Index, Pollutant
 
-_FIELD: Final = {p: f"{p}_ug_m3" for p in Pollutant}
+# Plain text is hashed and compared sooner than members of an enum.
+_FIELD: Final = {str(p): f"{p}_ug_m3" for p in Pollutant}
+_FIELDS: Final = tuple(_FIELD.items())
 _NUMBER: Final = {str(p): v1.Pollutant.Value(f"POLLUTANT_{p.name}") for p in Pollutant}
 _CONDITIONS: Final = ("temperature_c", "humidity_percent")
 
@@ -39,10 +41,10 @@ def end_of(hour: int) -> Timestamp:
     return start_of(hour + 1)
 
 
-def measured_by(reading: v1.Reading) -> dict[Pollutant, float]:
+def measured_by(reading: v1.Reading) -> dict[str, float]:
     """What a reading says of each pollutant it measured."""
     said = reading.concentrations
-    return {p: getattr(said, field) for p, field in _FIELD.items() if said.HasField(field)}
+    return {p: getattr(said, field) for p, field in _FIELDS if said.HasField(field)}
 
 
 def conditions_of(reading: v1.Reading) -> dict[str, float]:
