@@ -130,10 +130,10 @@ def alert_lifted(station: Station, lifted: Lifted) -> v1.AirQualityAlertLifted:
     )
 
 
-def means_of(hour: Hour) -> dict[Pollutant, int]:
-    """Means of an hour in pg/m³."""
+def means_of(hour: Hour) -> dict[str, int]:
+    """Means of an hour in pg/m³, by pollutant."""
     counts = hour.counts
-    return {Pollutant(name): vn_aqi.mean(total, counts[name]) for name, total in hour.sums.items()}
+    return {pollutant: vn_aqi.mean(total, counts[pollutant]) for pollutant, total in hour.sums.items()}
 
 
 def published_index(hour: Hour) -> Index | None:
@@ -141,7 +141,7 @@ def published_index(hour: Hour) -> Index | None:
     return None if hour.index is None else Index(hour.index, Pollutant(hour.pollutant))
 
 
-def _concentrations(means: Mapping[Pollutant, int]) -> v1.Concentrations:
+def _concentrations(means: Mapping[str, int]) -> v1.Concentrations:
     return v1.Concentrations(**{_FIELD[p]: value / PG_PER_UG for p, value in means.items()})
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
+from itertools import compress, product
 from typing import Final, NamedTuple
 
 from services.environment.vn_aqi import Pollutant, to_pg_m3
@@ -78,24 +79,22 @@ def judge(
     comparable = latest_sound is not None and abs(at_ms - latest_sound.at_ms) <= _JUMP_MS
     before: Mapping[str, int] = latest_sound.values if comparable and latest_sound else {}
     values: dict[str, int] = {}
-    found = set()
+    is_out_of_range = is_off_scale = jumps = False
     for pollutant, ug_m3 in measured.items():
         greatest, least, step = _LIMITS_PG_M3[pollutant]
         pg_m3 = to_pg_m3(ug_m3) if math.isfinite(ug_m3) else -1
         if not 0 <= pg_m3 <= greatest:
-            found.add(Flag.RANGE)
+            is_out_of_range = True
         elif 0 < pg_m3 < least:
-            found.add(Flag.UNIT_SCALE)
+            is_off_scale = True
         else:
             values[pollutant] = pg_m3
-            if abs(pg_m3 - before.get(pollutant, pg_m3)) > step:
-                found.add(Flag.JUMP)
-    if latest_distinct_ms is not None and abs(at_ms - latest_distinct_ms) < _REPEAT_MS:
-        found.add(Flag.REPEAT)
-    if not found:
-        return Verdict((), values)
-    verdict = Verdict(tuple(flag for flag in Flag if flag in found), values)
-    return verdict if verdict.is_sound else verdict._replace(values={})
+            if pollutant in before and abs(pg_m3 - before[pollutant]) > step:
+                jumps = True
+    is_repeat = latest_distinct_ms is not None and abs(at_ms - latest_distinct_ms) < _REPEAT_MS
+    if is_out_of_range or jumps or is_repeat:
+        values = {}
+    return Verdict(_FLAGS[is_out_of_range, jumps, is_repeat, is_off_scale], values)
 
 
 def _read_limits(flag: Flag, limit: str) -> dict[str, float]:
@@ -108,5 +107,7 @@ _MIN: Final = _read_limits(Flag.UNIT_SCALE, "min_ug_m3")
 _STEP: Final = _read_limits(Flag.JUMP, "max_step_ug_m3")
 _LIMITS_PG_M3: Final = {str(p): (to_pg_m3(_MAX[p]), to_pg_m3(_MIN.get(p, 0)), to_pg_m3(_STEP[p])) for p in Pollutant}
 """Greatest value, least value other than 0, and greatest step, by pollutant."""
+_FLAGS: Final = {holds: tuple(compress(Flag, holds)) for holds in product((False, True), repeat=len(Flag))}
+"""Flags by which of them hold."""
 _JUMP_MS: Final = 1000 * int(_read_limits(Flag.JUMP, "within_s")[""])
 _REPEAT_MS: Final = 1000 * int(_read_limits(Flag.REPEAT, "within_s")[""])
