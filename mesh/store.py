@@ -6,24 +6,17 @@ MongoEngine knows no sessions, so it reads and describes documents here, and the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import mongoengine
 from mongoengine.queryset import QuerySet
 from nameko.extensions import DependencyProvider
 from pymongo.database import Database
 
+from mesh.document import D, Document, from_raw, to_raw
 from mesh.errors import NotFound
 from mesh.unit import ABSENT, REVISION, Address, Raw, Unit
 
-
-class Document(mongoengine.Document):
-    """Base of every document: the runtime keeps its revision outside the declared fields."""
-
-    meta = {"abstract": True, "auto_create_index": False}
-
-
-D = TypeVar("D", bound=Document)
+__all__ = ["D", "Document", "Documents", "StagedInRun", "Store", "StoreSession", "collection_of", "from_raw", "to_raw"]
 
 
 class StagedInRun(Exception):
@@ -46,18 +39,6 @@ class Documents(Protocol):
 def collection_of(model: type[Document]) -> str:
     """Name of the collection a document class lives in."""
     return str(model._get_collection_name())
-
-
-def to_raw(document: Document) -> Raw:
-    """Checks a document against its fields and returns what MongoDB stores."""
-    document.validate()
-    return dict(document.to_mongo())
-
-
-def from_raw(model: type[D], raw: Raw) -> D:
-    """Builds a document from what MongoDB returned."""
-    fields = {name: value for name, value in raw.items() if name != REVISION}
-    return model._from_son(fields)  # type: ignore[no-any-return]
 
 
 class StoreSession:
