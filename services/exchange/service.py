@@ -190,11 +190,11 @@ class ExchangeService:
 
     def _kept(self, change: Change, before: AgreementDocument | None) -> Agreement:
         agreement = keep(self.store, change, before)
-        agreement.carried = self.border.carried([agreement.id]).get(agreement.id, 0)
+        agreement.carried = self.border.carried([agreement]).get(agreement.id, 0)
         return agreement
 
     def _shown(self, documents: list[AgreementDocument]) -> list[Agreement]:
-        carried = self.border.carried([document.id for document in documents])
+        carried = self.border.carried(documents)
         return [document.agreement(carried.get(document.id, 0)) for document in documents]
 
     def _shared_with_caller(self, id: str) -> AgreementDocument:
