@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from nameko.extensions import DependencyProvider
 
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.store import collection_of
 from services.exchange.documents import Tally
 from services.exchange.share_log import ShareLog, agreement_of, share_log
