@@ -6,7 +6,7 @@ Use: say which hours come (`needed_hours`), fill `hours`, `add` the readings, `s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,16 +54,19 @@ class StationHours:
     _means: dict[int, Means] = field(default_factory=dict)
     """Means of the hours, once all readings are in."""
 
-    def add(self, hour: int, verdict: Verdict) -> None:
-        """Adds an accepted reading to its hour."""
+    def add(self, hour: int, moments_ms: Iterable[int], verdicts: Collection[Verdict]) -> None:
+        """Adds accepted readings to their hour."""
         document = self.hours.get(hour)
         if document is None:
             document = self.hours[hour] = Hour(id=hour_id(self.station.id, hour), station_id=self.station.id, hour=hour)
         self.touched.add(hour)
-        document.flagged += bool(verdict.flags)
-        if verdict.values:
+        start_ms = hour * HOUR_MS
+        document.heard.update([at_ms - start_ms for at_ms in moments_ms])
+        document.flagged += sum(bool(verdict.flags) for verdict in verdicts)
+        values = [verdict.values for verdict in verdicts if verdict.values]
+        if values:
             self.changed.add(hour)
-            document.add(verdict.values)
+            document.add(values)
 
     def settle(self, received_ms: int) -> None:
         """Closes and corrects what the added readings close and correct."""
