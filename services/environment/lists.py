@@ -13,9 +13,9 @@ from mesh.errors import InvalidArgument
 from mesh.store import Documents
 from services.environment.documents import Hour, Station
 from services.environment.messages import day_message, hour_message, means_of, station_message
+from services.environment.paging import PAGE, page_by_id
 from services.environment.vn_aqi import Means, daily_index
 
-PAGE: Final = 100
 MAX_DAYS_BETWEEN: Final = 31
 
 # A day begins at 00:00 in Asia/Ho_Chi_Minh, +07:00 all year.
@@ -25,11 +25,9 @@ _NS_PER_HOUR: Final = 3_600_000_000_000
 
 
 def list_stations(store: Documents, request: v1.ListStationsRequest) -> v1.ListStationsResponse:
-    """A page of stations; its token is the last id."""
-    size = request.page_size or PAGE
-    found = store.find(Station, id__gt=request.page_token, order_by=("id",), limit=size + 1)
-    token = found[size - 1].id if len(found) > size else ""
-    return v1.ListStationsResponse(stations=map(station_message, found[:size]), next_page_token=token)
+    """A page of stations."""
+    found, token = page_by_id(store, Station, request)
+    return v1.ListStationsResponse(stations=map(station_message, found), next_page_token=token)
 
 
 def list_hours(store: Documents, request: v1.ListHourlyAirQualityRequest) -> v1.ListHourlyAirQualityResponse:
