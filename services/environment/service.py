@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lienthong.environment import v1
 from lienthong.transport.v1 import RoadRestrictionChanged, RoadRestrictionImposed, RoadRestrictionLifted
-from mesh import LOCAL, Clock, Config, Emit, Here, Store, every, rpc, subscribe
+from mesh import ALL, LOCAL, Clock, Config, Emit, Here, Store, every, rpc, subscribe
 from mesh.events import Event
 from services.environment import closing, dust_lists, lists, water_lists
 from services.environment.documents import Station
@@ -84,17 +84,17 @@ class EnvironmentService:
         """Lists road works and the stations they tighten."""
         return dust_lists.list_dust_watches(self.store, request)
 
-    @subscribe(RoadRestrictionImposed, origin=LOCAL)
+    @subscribe(RoadRestrictionImposed, origin=LOCAL, start=ALL)
     def tighten_near_road_works(self, works: RoadRestrictionImposed, event: Event) -> None:
         """Tightens alert levels near road works that begin."""
         watch_road_works(self.store, self.settings, works, event)
 
-    @subscribe(RoadRestrictionChanged, origin=LOCAL)
+    @subscribe(RoadRestrictionChanged, origin=LOCAL, start=ALL)
     def follow_road_works(self, works: RoadRestrictionChanged, event: Event) -> None:
         """Follows road works that move or last longer."""
         watch_road_works(self.store, self.settings, works, event)
 
-    @subscribe(RoadRestrictionLifted, origin=LOCAL)
+    @subscribe(RoadRestrictionLifted, origin=LOCAL, start=ALL)
     def relax_after_road_works(self, works: RoadRestrictionLifted, event: Event) -> None:
         """Goes back to the usual level."""
         end_road_works(self.store, works, event)
