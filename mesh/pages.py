@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mesh.errors import InvalidArgument
+from mesh.store import D, Documents
 
 PAGE = 100
 """Entries of a page when the caller asks for no number."""
@@ -22,6 +23,16 @@ def page(found: list[T], size: int, token: Callable[[T], str]) -> tuple[list[T],
     """
     shown = found[:size]
     return shown, token(shown[-1]) if len(found) > size else ""
+
+
+def page_by_id(store: Documents, model: type[D], request: Any, **filters: Any) -> tuple[list[D], str]:
+    """The documents of the page a request asks for, by id; a page's token is its last id.
+
+    `filters` in MongoEngine's syntax; the request has `page_size` and `page_token`.
+    """
+    size = request.page_size or PAGE
+    found = store.find(model, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
+    return page(found, size, lambda document: str(document.pk))
 
 
 def foreign_token() -> InvalidArgument:

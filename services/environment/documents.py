@@ -91,6 +91,8 @@ class Hour(Document):
     index = IntField()
     """As published; None when there is none."""
     pollutant = StringField()
+    alert_level = IntField()
+    """VN_AQI it had to pass, set when it closes: road works heard of later judge it no more."""
     alert = RecordField(default=dict)
     """The alert's state after this hour; empty when the fold has not passed it."""
     meta = {"collection": "hours", "indexes": [("station_id", "hour")]}
@@ -124,6 +126,8 @@ class Watch(Document):
     """The alert as published."""
     silent = BooleanField(default=False)
     """Whether the clock lifted the alert, after the latest closed hour."""
+    dust = RecordField(default=dict)
+    """Spans of road works near the station by restriction id, as `dust_level` takes them."""
     received_at_ms = LongField(default=0)
     due_at_ms = LongField(default=NEVER_MS)
     """When the clock closes the open hour or lifts the alert, whichever is first."""

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lienthong.environment import v1
 from mesh.errors import InvalidArgument
-from mesh.pages import PAGE, foreign_token, page
+from mesh.pages import PAGE, foreign_token, page, page_by_id
 from mesh.store import Documents
 from services.environment.documents import Hour, Station
 from services.environment.messages import day_message, hour_message, means_of, station_message
@@ -25,11 +25,9 @@ _NS_PER_HOUR: Final = 3_600_000_000_000
 
 
 def list_stations(store: Documents, request: v1.ListStationsRequest) -> v1.ListStationsResponse:
-    """A page of stations; its token is the last id."""
-    size = request.page_size or PAGE
-    found = store.find(Station, id__gt=request.page_token, order_by=("id",), limit=size + 1)
-    stations, token = page(found, size, lambda station: str(station.id))
-    return v1.ListStationsResponse(stations=map(station_message, stations), next_page_token=token)
+    """A page of stations."""
+    found, token = page_by_id(store, Station, request)
+    return v1.ListStationsResponse(stations=map(station_message, found), next_page_token=token)
 
 
 def list_hours(store: Documents, request: v1.ListHourlyAirQualityRequest) -> v1.ListHourlyAirQualityResponse:

@@ -117,6 +117,7 @@ def alert_raised(station: Station, raised: Raised) -> v1.AirQualityAlertRaised:
         location=_location(station),
         pollutant=_NUMBER[raised.pollutant],
         previous_band=raised.previous_band,
+        alert_index=raised.level,
     )
 
 
