@@ -52,7 +52,12 @@ class Restrictions:
         self.store.put(restriction)
 
     def let_stand(self, restriction: Restriction, terms: Terms, segments: Sequence[RoadSegment]) -> None:
-        """Imposes it on these terms, or changes it to them; says so when others can see a difference."""
+        """Imposes it on these terms, or changes it to them; says so when others can see a difference.
+
+        Its cause never changes while it stands, so whoever follows restrictions of one cause hears of their end.
+        """
+        if restriction.cause != terms.cause:
+            self.end(restriction, LIFT_REASON_CAUSE_ENDED)
         was_imposed, before = restriction.state == RESTRICTION_STATE_IMPOSED, _seen(restriction, terms.is_planned)
         _write(restriction, terms, segments)
         if was_imposed and before == _seen(restriction, terms.is_planned):

@@ -14,7 +14,7 @@ from lienthong.environment.v1 import (
     FloodAlarmRaised,
 )
 from lienthong.transport import v1
-from mesh import LOCAL, Clock, Config, Emit, Here, Store, every, rpc, subscribe
+from mesh import LOCAL, Client, Clock, Config, Emit, Here, Store, every, rpc, subscribe
 from mesh.events import Event
 from services.transport import causes, lists
 from services.transport.by_hand import ByHand, known
@@ -39,6 +39,7 @@ class TransportService:
     emit = Emit()
     clock = Clock()
     here = Here()
+    administration = Client("administration")
     settings = Config(TransportSettings)
 
     @rpc
