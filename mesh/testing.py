@@ -12,6 +12,7 @@ from mongoengine.queryset import QuerySet
 
 from mesh.errors import NotFound
 from mesh.store import D, Document, collection_of, from_raw, to_raw
+from mesh.testing_geo import is_near
 from mesh.unit import Address, Raw
 
 
@@ -109,6 +110,8 @@ def _holds(raw: Raw, name: str, wanted: Any) -> bool:
 
 
 def _compares(value: Any, operator: str, operand: Any) -> bool:
+    if operator == "$near":
+        return is_near(value, operand)
     if operator == "$in":
         return value in operand
     if operator == "$nin":

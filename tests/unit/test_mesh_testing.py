@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from mongoengine import IntField, StringField, ValidationError
+from mongoengine import IntField, PolygonField, StringField, ValidationError
 from nameko.testing.services import worker_factory
 from pydantic import BaseModel
 
@@ -22,6 +22,14 @@ class Drink(Document):
     id = StringField(primary_key=True)
     litres = IntField(max_value=10)
     meta = {"collection": "drinks"}
+
+
+class Field(Document):
+    """A document with a shape."""
+
+    id = StringField(primary_key=True)
+    ground = PolygonField()
+    meta = {"collection": "fields"}
 
 
 class BarSettings(BaseModel):
@@ -123,3 +131,10 @@ def test_a_document_that_is_not_put_again_is_not_changed(store: MemoryStore) -> 
 def test_a_field_that_could_not_be_stored_fails_in_the_fake_too(store: MemoryStore) -> None:
     with pytest.raises(ValidationError):
         store.put(Drink(id="a", litres=11))
+
+
+def test_a_shape_no_sector_keeps_is_refused_rather_than_never_near(store: MemoryStore) -> None:
+    store.put(Field(id="a", ground=[[[0, 0], [0, 1], [1, 1], [0, 0]]]))
+
+    with pytest.raises(ValueError, match="not Polygon"):
+        store.find(Field, ground__near=[0, 0], ground__max_distance=10)

@@ -1,0 +1,1 @@
+"""Roads of one locality."""
