@@ -8,7 +8,6 @@ travel as metadata.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from typing import Any, Final, Self
 import grpc
 import grpc.aio
 import tenacity
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from mesh.breaker import Breaker
+from mesh.contracts import service_descriptor
 from mesh.errors import (
     Aborted,
     ContractError,
@@ -67,12 +67,7 @@ def methods_of(service: str) -> dict[str, Method]:
 
     Raises ContractError when no installed contract has it.
     """
-    try:
-        importlib.import_module(service.rpartition(".")[0])
-        descriptor: Any = descriptor_pool.Default().FindServiceByName(service)
-    except (ImportError, KeyError, ValueError):
-        raise ContractError(f"{service}: no installed contract has this service") from None
-    return {method.name: _method(method) for method in descriptor.methods}
+    return {method.name: _method(method) for method in service_descriptor(service).methods}
 
 
 def _method(method: Any) -> Method:
@@ -111,7 +106,7 @@ class Client:
         self._service = service
         self._token = token
         self._own = isinstance(target, str)
-        self._channel = _open(target, credentials) if isinstance(target, str) else target
+        self._channel = open_channel(target, credentials) if isinstance(target, str) else target
         self._breaker = breaker or Breaker(target if isinstance(target, str) else service)
         self._loop = asyncio.get_running_loop()
         self._calls: dict[str, Callable[..., Any]] = {}
@@ -230,7 +225,8 @@ class Client:
         return tuple(metadata.items())
 
 
-def _open(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
+    """A channel to `host:port` that is soon back after its peer; without credentials not encrypted."""
     options = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

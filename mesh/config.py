@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     """Largest message accepted or sent."""
     default_deadline_s: Seconds = 10
     """Deadline in seconds of a call that brings none."""
+    call_deadline_s: Seconds = 4
+    """Deadline in seconds of a call a handler makes to another sector, all tries together."""
     peers: Annotated[dict[Slug, str], BeforeValidator(_slug_keys)] = {}
     """Address `host:port` of the exchange of other localities."""
     services: dict[str, str] = {}

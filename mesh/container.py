@@ -139,9 +139,14 @@ class MeshContainer(ServiceContainer):
         context = contextvars.copy_context()
         return await self.host.pool.run(context.run, function, *args)
 
+    def worker(self, call: Call, work: Work) -> WorkerContext:
+        """nameko's context of one handler run."""
+        data = {"work": work, "call": call}
+        return WorkerContext(self, self.service_cls(), call.entrypoint, call.args, {}, data=data)
+
     def execute(self, call: Call, work: Work) -> Any:
         """Runs one handler to its end through nameko's worker lifecycle. Blocking; raises what the handler raises."""
-        worker = WorkerContext(self, self.service_cls(), call.entrypoint, call.args, {}, data={"work": work})
+        worker = self.worker(call, work)
         self._inject_dependencies(worker)
         self._worker_setup(worker)
         try:

@@ -1,4 +1,4 @@
-"""Logs of this node's services, whether they run in this process or in another."""
+"""The services of this node, whether they run in this process or in another: their RPCs and their logs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import grpc.aio
+
 from lienthong.mesh.v1 import GetHeadsRequest, ReadLogRequest
 from mesh import log as logs
-from mesh.client import Client
+from mesh.breaker import Breaker
+from mesh.client import Client, open_channel
 from mesh.commit import heads
 from mesh.errors import NotFound, Unavailable
 from mesh.marks import Start
@@ -25,11 +28,12 @@ _DEADLINE_S = 5.0
 
 
 class Neighbours:
-    """Finds the log behind a stream of this node."""
+    """Finds the services of this node. Clients of one address share a channel and a breaker."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._clients: dict[str, Client] = {}
+        self._channels: dict[str, tuple[grpc.aio.Channel, Breaker]] = {}
+        self._clients: dict[tuple[str, str, str], Client] = {}
 
     def log_of(self, service: str) -> LogBehind:
         """The `events` log of a service."""
@@ -41,17 +45,38 @@ class Neighbours:
 
     def client(self, service: str) -> Client:
         """Client of the process that runs a service. Raises `Unavailable` when no address is known."""
-        address = self._host.settings.services.get(service)
-        if address is None:
-            raise Unavailable(f"no process of this node is known to run service {service}")
-        if address not in self._clients:
-            token = self._host.own_token("mesh.log", audience=self._host.settings.locality)
-            self._clients[address] = Client(_NODE_SERVICE, address, token=token, deadline_s=_DEADLINE_S)
-        return self._clients[address]
+        return self._client(self._address(service), _NODE_SERVICE, "mesh.log")
+
+    def caller(self, service: str, contract: str, scope: str) -> Client:
+        """Client of a service, with a token of one scope. Raises `Unavailable` when no address is known."""
+        host = self._host
+        address = f"{_reached(host.settings.grpc_host)}:{host.port}" if self.here(service) else self._address(service)
+        return self._client(address, contract, scope)
 
     async def close(self) -> None:
         """Closes what was opened."""
-        await asyncio.gather(*(client.close() for client in self._clients.values()))
+        await asyncio.gather(*(channel.close() for channel, _ in self._channels.values()))
+
+    def _address(self, service: str) -> str:
+        address = self._host.settings.services.get(service)
+        if address is None:
+            raise Unavailable(f"no process of this node is known to run service {service}")
+        return address
+
+    def _client(self, address: str, contract: str, scope: str) -> Client:
+        wanted = (address, contract, scope)
+        if wanted not in self._clients:
+            if address not in self._channels:
+                self._channels[address] = open_channel(address), Breaker(address)
+            channel, breaker = self._channels[address]
+            token = self._host.own_token(scope, audience=self._host.settings.locality)
+            self._clients[wanted] = Client(contract, channel, token=token, deadline_s=_DEADLINE_S, breaker=breaker)
+        return self._clients[wanted]
+
+
+def _reached(listening_on: str) -> str:
+    """Address under which a process reaches itself."""
+    return "127.0.0.1" if listening_on in ("", "0.0.0.0", "[::]") else listening_on
 
 
 class _LogOf:

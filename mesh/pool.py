@@ -8,9 +8,10 @@ wake-up of the loop (`Host.post`), and there is one future.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -23,11 +24,9 @@ class WorkerPool:
         self._loop = loop
         self._post = post
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._workers = workers
+        for _ in range(workers):
+            self._add_worker()
 
     def run(self, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Runs a function on a worker; awaiting the future returns or raises what the function does."""
@@ -35,10 +34,25 @@ class WorkerPool:
         self._jobs.put((future, function, args))
         return future
 
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While a worker waits for another handler of this process, one more stands in for it.
+
+        Otherwise handlers that call each other could come to hold all workers, each waiting for a free one.
+        """
+        self._add_worker()
+        try:
+            yield
+        finally:
+            self._jobs.put(None)
+
     def close(self) -> None:
         """Lets the workers end once they have done what is queued; does not wait for them."""
-        for _ in self._threads:
+        for _ in range(self._workers):
             self._jobs.put(None)
+
+    def _add_worker(self) -> None:
+        threading.Thread(target=self._work, name="worker", daemon=True).start()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from nameko.extensions import Entrypoint
@@ -22,6 +22,7 @@ from nameko.extensions import Entrypoint
 from mesh.annotations import method_scope
 from mesh.auth import Caller, Verifier, bearer_token
 from mesh.call import Call
+from mesh.contracts import contract_name, service_descriptor
 from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable
 from mesh.foreign_errors import classify
 from mesh.streams import HandlerStream, RequestIterator
@@ -82,14 +83,11 @@ class Door:
 
 def contract_of(service_cls: type[Any]) -> ServiceDescriptor | None:
     """The contract a service class fulfils: ``contract`` where it says so, else `lienthong.<name>.v1.<Name>Service`."""
-    name: str = service_cls.name
-    title = "".join(part.title() for part in name.split("_"))
-    full_name = getattr(service_cls, "contract", f"lienthong.{name}.v1.{title}Service")
     try:
-        return descriptor_pool.Default().FindServiceByName(full_name)
-    except KeyError:
+        return service_descriptor(getattr(service_cls, "contract", contract_name(service_cls.name)))
+    except ContractError:
         if hasattr(service_cls, "contract"):
-            raise ContractError(f"service {name}: there is no contract {full_name}") from None
+            raise
         return None
 
 

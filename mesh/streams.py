@@ -71,14 +71,7 @@ class HandlerStream:
         A handler that streams cannot be run again: a conflict ends it with `Aborted`.
         """
         work = self._container.begin({}, self._call)
-        worker = WorkerContext(
-            self._container,
-            self._container.service_cls(),
-            self._call.entrypoint,
-            self._call.args,
-            {},
-            data={"work": work},
-        )
+        worker = self._container.worker(self._call, work)
         thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
         iterator: Iterator[Message] = iter(())
         try:

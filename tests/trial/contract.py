@@ -29,7 +29,9 @@ def _compile() -> None:
 
 _compile()
 _messages = importlib.import_module("trial_pb2")
-TrialServiceStub = importlib.import_module("trial_pb2_grpc").TrialServiceStub
+_stubs = importlib.import_module("trial_pb2_grpc")
+ForwardingServiceStub = _stubs.ForwardingServiceStub
+TrialServiceStub = _stubs.TrialServiceStub
 
 AmountForgotten = _messages.AmountForgotten
 AmountRecorded = _messages.AmountRecorded

@@ -5,10 +5,11 @@ The witness adds to a sum and appends to a list: an event applied twice, lost or
 
 from mongoengine import IntField, ListField, StringField
 
-from mesh import ALL, ANY, Document, Emit, Store, rpc, subscribe
+from mesh import ALL, ANY, LOCAL, Client, Document, Emit, Store, rpc, subscribe
 from tests.trial.contract import (
     AmountRecorded,
     GetTotalResponse,
+    RecordRequest,
     RecordResponse,
 )
 
@@ -95,3 +96,27 @@ class WitnessService:
         sighting.total += amount.amount
         sighting.sequences.append(event.sequence)
         self.store.put(sighting)
+
+
+class ForwardingService:
+    """Calls the trial sector, from an RPC and from an event."""
+
+    name = "forwarding"
+    contract = "trial.v1.ForwardingService"
+    trial = Client("trial", contract="trial.v1.TrialService")
+
+    @staticmethod
+    def after(amount):
+        """Something a test lets happen between the call and the commit."""
+
+    @rpc
+    def forward(self, request):
+        answer = self.trial.record(RecordRequest(key=request.key, amount=request.amount))
+        self.trial.record(RecordRequest(key=f"{request.key}-again", amount=request.amount))
+        return answer
+
+    @subscribe(AmountRecorded, origin=LOCAL, start=ALL)
+    def echo(self, amount, event):
+        if amount.note == "echo":
+            self.trial.record(RecordRequest(key=f"{amount.key}-echo", amount=amount.amount))
+            self.after(amount)
