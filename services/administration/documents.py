@@ -37,16 +37,14 @@ class Case(Document):
     state = IntField(required=True)
     """A `lienthong.administration.v1.CaseState`."""
     filed_at_ms = LongField(required=True)
-    accepted_at_ms = LongField()
     deadline_day = StringField(default="")
     paused_working_days = IntField(default=0)
     due_day = StringField(default="")
-    """Day after which it is late, or has been late for good; empty where that cannot happen as it stands."""
-    processed_at_ms = LongField()
+    """Day after which it is late; empty while it waits, stands in time, or is over."""
     punctuality = IntField(default=0)
     """As it was processed; a `lienthong.administration.v1.Punctuality`."""
-    changed_at_ms = LongField(required=True)
     moves = EmbeddedDocumentListField(Move)
+    """By number. Complete where it is decided; where it was filed, those that came."""
     meta = {
         "collection": "cases",
         "indexes": [
@@ -58,6 +56,15 @@ class Case(Document):
             "due_day",
         ],
     }
+
+    def became(self, state: int) -> int | None:
+        """When it first came to a state, in Unix milliseconds; None before."""
+        return next((move.moved_at_ms for move in self.moves if move.to_state == state), None)
+
+    @property
+    def changed_at_ms(self) -> int:
+        """When its state last changed."""
+        return int(self.moves[-1].moved_at_ms if self.moves else self.filed_at_ms)
 
 
 class CaseNumber(Document):
