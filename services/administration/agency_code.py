@@ -11,7 +11,7 @@ from typing import Final
 from mesh.errors import InvalidArgument
 
 # The first part names a ministry or a locality: a letter and two digits.
-_ROOT: Final = re.compile(r"[A-Z]\d{2}")
+_ROOT: Final = re.compile(r"[A-Z][0-9]{2}")
 _PART: Final = re.compile(r"[A-Z0-9]{2,3}")
 _MOST_PARTS: Final = 5
 
