@@ -34,7 +34,11 @@ class Notices:
         notice = self._following(event)
         if notice is None:
             return None
+        said = self._say(notice, event, telling)
         self.store.put(notice)
+        return said
+
+    def _say(self, notice: Notice, event: Event, telling: Telling | None) -> Message | None:
         was_published = notice.state == NOTICE_STATE_PUBLISHED
         if telling is None:
             return self._withdraw(notice, event) if was_published else None
