@@ -50,6 +50,8 @@ class AdministrationService:
     settings = Config(AdministrationSettings)
     transport = Client("transport")
 
+    # --- cases -----------------------------------------------------------------------------------------------
+
     @rpc
     def file_case(self, request: v1.FileCaseRequest) -> v1.FileCaseResponse:
         """Files a case for an agency here or elsewhere."""
@@ -87,15 +89,7 @@ class AdministrationService:
         """Lets a case that was filed here follow its moves where it is decided."""
         cases_of_peers.follow_case(self.store, moved, event, self.here)
 
-    def _cases(self) -> Cases:
-        tolerance_ms = int(self.settings.clock_tolerance_s * 1000)
-        return Cases(self.store, self.emit, self.here, self._now_ms(), tolerance_ms)
-
-    def _now_ms(self) -> int:
-        return now_ms(self.clock.now())
-
-    def _today(self) -> date:
-        return local_day(self._now_ms())
+    # --- permits ---------------------------------------------------------------------------------------------
 
     @rpc
     def apply_for_permit(self, request: v1.ApplyForPermitRequest) -> v1.ApplyForPermitResponse:
@@ -130,6 +124,8 @@ class AdministrationService:
         """Lists permits by id."""
         return permit_lists.list_permits(self.store, request, self._now_ms())
 
+    # --- field reports ---------------------------------------------------------------------------------------
+
     @rpc
     def file_field_report(self, request: v1.FileFieldReportRequest) -> v1.FileFieldReportResponse:
         """Keeps a field report with the sector that owns its category."""
@@ -157,6 +153,8 @@ class AdministrationService:
     def list_field_reports(self, request: v1.ListFieldReportsRequest) -> v1.ListFieldReportsResponse:
         """Lists field reports by id."""
         return field_report_lists.list_field_reports(self.store, request)
+
+    # --- notices ---------------------------------------------------------------------------------------------
 
     @rpc
     def get_notice(self, request: v1.GetNoticeRequest) -> v1.GetNoticeResponse:
@@ -198,6 +196,8 @@ class AdministrationService:
         """Withdraws it."""
         self._tell(event, None)
 
+    # ---------------------------------------------------------------------------------------------------------
+
     def _tell(self, event: Event, telling: Telling | None) -> None:
         if said := Notices(self.store, self._now_ms()).follow(event, telling):
             self.emit(said)
@@ -207,3 +207,13 @@ class AdministrationService:
 
     def _field_reports(self) -> FieldReports:
         return FieldReports(self.store, self.emit, self._now_ms())
+
+    def _cases(self) -> Cases:
+        tolerance_ms = int(self.settings.clock_tolerance_s * 1000)
+        return Cases(self.store, self.emit, self.here, self._now_ms(), tolerance_ms)
+
+    def _now_ms(self) -> int:
+        return now_ms(self.clock.now())
+
+    def _today(self) -> date:
+        return local_day(self._now_ms())
