@@ -10,27 +10,29 @@ import logging
 import queue
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from pymongo import InsertOne, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
 
+from mesh import counter as counters
+from mesh.counter import COUNTER, Counter, Draft, found, look
 from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
-from mesh.log import LOGGED_AT, Log, void_entry
+from mesh.log import Log, void_entry
+from mesh.pipeline import send
 from mesh.telemetry import commit_observed
-from mesh.transactions import COUNTER, Transactions, TryAgain
-from mesh.unit import ABSENT, REVISION, Address, Raw, Run
-from mesh.writes import ViewChanged, checking, checks_itself, looked_up
+from mesh.transactions import Transactions, TryAgain
+from mesh.unit import ABSENT, REVISION, Address, Raw, Run, Unit
+from mesh.writes import Command, ViewChanged, Writes, checks_itself, looks, revisions, writes_of
 
 _logger = logging.getLogger(__name__)
 
-_BATCHES_REMEMBERED = 64
+_CROWDED_FOR = 16
+"""Commits for which the counter is read, not guessed, after another process was found to commit here too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,23 @@ class _Batch:
     seen: dict[Address, int] = field(default_factory=dict)
     """What the runs have seen, where that was not looked up."""
 
+    def take(self, index: int, run: Run) -> None:
+        self.runs.append(index)
+        self.staged.update(run.staged())
 
-_Written = tuple[_Batch, Committed, dict[str, list[Raw]]]
-"""What one transaction has written: which runs, as what, and the entries of each log."""
+    def checks(self, address: Address, seen: int) -> bool:
+        """Whether the write of a document checks how it was seen."""
+        return address in self.staged and checks_itself(self.staged[address], seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What one transaction has written."""
+
+    batch: _Batch
+    committed: Committed
+    logged: dict[str, list[Raw]]
+    draft: Draft
 
 
 class Committer:
@@ -97,6 +113,8 @@ class Committer:
         self._on_logged = on_logged
         self._transactions = Transactions(database, service=service, on_session=on_session)
         self._service = service
+        self._counter: Counter | None = None
+        self._crowded = 0
         self._queue: queue.SimpleQueue[tuple[Run, Answer] | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
 
@@ -197,161 +215,106 @@ class Committer:
         started = time.monotonic()
         outcomes: list[Outcome] = [Failed(Unavailable("the database did not answer in time"))] * len(runs)
         waiting = list(range(len(runs)))
-        careful = False
 
         def transact(session: ClientSession, batch_id: str) -> tuple[bool, _Written]:
-            nonlocal waiting, careful
+            nonlocal waiting
             now = time.monotonic()
             waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
-            trusting, careful = not careful, True  # whatever went wrong, the next try looks first
+            counter, self._counter = self._counter, None  # whatever goes wrong, the next try looks first
             try:
-                written = self._write(session, runs, waiting, batch_id, careful=not trusting)
+                written = self._write(session, runs, waiting, batch_id, counter)
             except ViewChanged as changed:
                 raise TryAgain from changed
-            return bool(written[0].runs), written
+            return bool(written.batch.runs), written
 
-        batch, committed, logged = self._transactions.run(transact)
-        for index in batch.runs:
-            outcomes[index] = committed
-        for index, addresses in batch.stale.items():
+        written = self._transactions.run(transact)
+        self._remember(written.draft)
+        for index in written.batch.runs:
+            outcomes[index] = written.committed
+        for index, addresses in written.batch.stale.items():
             outcomes[index] = Stale(addresses)
-        for log, entries in logged.items():
+        for log, entries in written.logged.items():
             self._on_logged(log, entries)
-        commit_observed(self._service, sum(len(runs[i].units) for i in batch.runs), time.monotonic() - started)
+        units = sum(len(runs[i].units) for i in written.batch.runs)
+        commit_observed(self._service, units, time.monotonic() - started)
         return outcomes
 
+    def _remember(self, draft: Draft) -> None:
+        """Keeps what the counter now is, unless others commit here too: then it is sooner read than guessed."""
+        if self._crowded:
+            self._crowded -= 1
+        else:
+            self._counter = draft.counter
+
     def _write(
-        self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str, *, careful: bool
+        self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str, counter: Counter | None
     ) -> _Written:
-        """Writes what the runs want; carefully, it first looks whether what they saw still holds.
+        """Writes what the runs want; where the counter is not known, it first looks whether what they saw still holds.
 
         Raises `ViewChanged` when it did not look and something did not hold.
         """
         at = _now()
-        batch = self._accept(session, runs, waiting) if careful else self._trust(session, runs, waiting)
+        if counter is None:
+            counter, batch = self._look(session, runs, waiting)
+        else:
+            batch = _trust(runs, waiting)
+        draft = counter.draft()
         if not batch.runs:
-            return batch, Committed(0, at), {}
-        accepted = [runs[i] for i in batch.runs]
-        numbers = self._number(session, accepted, batch_id)
-        number = int(numbers["commit"])
-        staged = {address: raw and {**raw, REVISION: number} for address, raw in batch.staged.items()}
-        writes = looked_up(staged) if careful else checking(staged, batch.seen)
-        for run in accepted:
-            for unit in run.units:
-                for collection, raw in unit.inserts:
-                    writes[collection].operations.append(InsertOne({**raw, "committed_at": at}))
-        for collection, of in writes.items():
-            of.run(self._database, collection, session)
-        logged = self._entries(accepted, numbers, at)
+            return _Written(batch, Committed(0, at), {}, draft)
+        units = [unit for i in batch.runs for unit in runs[i].units]
+        logged = draft.entries((event for unit in units for event in unit.outgoing), at)
+        writes = self._writes(batch, units, draft.number, at)
         for log, entries in logged.items():
-            self._database[self._logs[log].collection].insert_many(entries, session=session)
-        return batch, Committed(number, at), logged
-
-    def _trust(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> _Batch:
-        """Takes every run that meets no other of the batch; looks only at what is read and not written."""
-        batch = _Batch()
-        for index in waiting:
-            view = runs[index].views()
-            stale = tuple(address for address in view if address in batch.staged)
-            if stale:
-                batch.stale[index] = stale
-                continue
-            if any(batch.seen.setdefault(address, seen) != seen for address, seen in view.items()):
-                raise ViewChanged("two runs saw one document differently")
-            batch.runs.append(index)
-            batch.staged.update(runs[index].staged())
-        unchecked = [
-            address
-            for address, seen in batch.seen.items()
-            if address not in batch.staged or not checks_itself(batch.staged[address], seen)
-        ]
-        revisions = self._revisions(session, unchecked)
-        if any(revisions.get(address, ABSENT) != batch.seen[address] for address in unchecked):
-            raise ViewChanged("a document that was read has changed")
-        return batch
-
-    def _accept(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> _Batch:
-        """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
-        views = {index: runs[index].views() for index in waiting}
-        revisions = self._revisions(session, {address for view in views.values() for address in view})
-        batch = _Batch()
-        for index, view in views.items():
-            stale = tuple(
-                address
-                for address, seen in view.items()
-                if revisions.get(address, ABSENT) != seen or address in batch.staged
-            )
-            if stale:
-                batch.stale[index] = stale
-            else:
-                batch.runs.append(index)
-                batch.staged.update(runs[index].staged())
-        return batch
-
-    def _revisions(self, session: ClientSession, addresses: Iterable[Address]) -> dict[Address, int]:
-        by_collection: dict[str, list[Any]] = defaultdict(list)
-        for collection, id in addresses:
-            by_collection[collection].append(id)
-        found: dict[Address, int] = {}
-        for collection, ids in by_collection.items():
-            for raw in self._database[collection].find({"_id": {"$in": ids}}, {REVISION: 1}, session=session):
-                found[collection, raw["_id"]] = raw.get(REVISION, ABSENT)
-        return found
-
-    def _number(self, session: ClientSession, runs: list[Run], batch_id: str) -> Raw:
-        """Advances the counters by what the runs emit; returns them as they are afterwards."""
-        increments: dict[str, int] = defaultdict(int)
-        increments["commit"] = 1
-        for run in runs:
-            for unit in run.units:
-                for event in unit.outgoing:
-                    increments[f"logs.{event.log}.position"] += 1
-                    increments[f"logs.{event.log}.lines.{event.line}"] += 1
-        numbers = self._database[COUNTER].find_one_and_update(
-            {"_id": COUNTER},
-            {"$inc": increments, "$push": {"batches": {"$each": [batch_id], "$slice": -_BATCHES_REMEMBERED}}},
-            projection=dict.fromkeys(increments, 1),
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-        if numbers is None:
-            raise Internal("the counter document of the service is gone")
-        return numbers
+            writes[self._logs[log].collection].inserts = entries
+        self._send(session, batch, draft.command(batch_id), writes)
+        draft.keep()
+        return _Written(batch, Committed(draft.number, at), logged, draft)
 
     @staticmethod
-    def _entries(runs: list[Run], numbers: Raw, at: datetime) -> dict[str, list[Raw]]:
-        outgoing = [event for run in runs for unit in run.units for event in unit.outgoing]
-        left: dict[tuple[str, str], int] = defaultdict(int)
-        for event in outgoing:
-            left[event.log, ""] += 1
-            left[event.log, event.line] += 1
-        logged: dict[str, list[Raw]] = defaultdict(list)
-        for event in outgoing:
-            counters = numbers["logs"][event.log]
-            left[event.log, ""] -= 1
-            left[event.log, event.line] -= 1
-            sequence = counters["lines"][event.line] - left[event.log, event.line]
-            logged[event.log].append(
-                {
-                    "_id": counters["position"] - left[event.log, ""],
-                    "line": event.line,
-                    "sequence": sequence,
-                    "subject": event.subject,
-                    "type": event.type,
-                    "headers": _numbered(event.headers, sequence, at),
-                    "data": event.data,
-                    "at": at,
-                }
-            )
-        return logged
+    def _writes(batch: _Batch, units: list[Unit], number: int, at: datetime) -> dict[str, Writes]:
+        staged = {address: raw and {**raw, REVISION: number} for address, raw in batch.staged.items()}
+        writes = writes_of(staged, batch.seen)
+        for unit in units:
+            for collection, raw in unit.inserts:
+                writes[collection].inserts.append({**raw, "committed_at": at})
+        return writes
+
+    def _send(self, session: ClientSession, batch: _Batch, count: Command, writes: Mapping[str, Writes]) -> None:
+        """Sends everything at once: looks at what is read and not written, the counter, documents and logs."""
+        unchecked = {address: seen for address, seen in batch.seen.items() if not batch.checks(address, seen)}
+        looking = looks(unchecked)
+        commands = [count, *(command for name, of in writes.items() for command in of.commands(name))]
+        try:
+            replies = send(session, self._database.name, [*looking, *(command.body for command in commands)])
+        except DuplicateKeyError as error:
+            if not batch.seen:
+                raise
+            raise ViewChanged("a document seen absent exists") from error
+        if not _hold(unchecked, revisions(replies[: len(looking)])):
+            raise ViewChanged("a document that was read has changed")
+        counted, *written = replies[len(looking) :]
+        if counted["n"] < count.meets:
+            self._crowded = _CROWDED_FOR
+            raise ViewChanged("another process has committed")
+        for command, reply in zip(commands[1:], written, strict=True):
+            command.check(reply)
+
+    def _look(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> tuple[Counter, _Batch]:
+        """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
+        views = {index: runs[index].views() for index in waiting}
+        looking = looks({address for view in views.values() for address in view})
+        *replies, counted = send(session, self._database.name, [*looking, look()])
+        counter = found(counted)
+        if counter is None:
+            raise Internal("the counter document of the service is gone")
+        return counter, _accept(runs, views, revisions(replies))
 
     def _write_void(self, session: ClientSession, log: Log, position: int, sequences: Mapping[str, int]) -> bool:
         """Raises counters; returns whether there was anything to raise."""
-        counter = self._database[COUNTER].find_one({"_id": COUNTER}, session=session) or {}
-        known = counter.get("logs", {}).get(log.name, {})
-        lines = known.get("lines", {})
-        gaps = [(line, n) for line, to in sequences.items() for n in range(lines.get(line, 0) + 1, to + 1)]
-        start = known.get("position", 0) + 1
+        self._counter = None
+        known = counters.read(self._database, session).head(log.name)
+        gaps = [(line, n) for line, to in sequences.items() for n in range(known.lines.get(line, 0) + 1, to + 1)]
+        start = known.position + 1
         last = max(position, start - 1 + len(gaps))
         gaps += [("", 0)] * (last - start + 1 - len(gaps))
         at = _now()
@@ -365,20 +328,39 @@ class Committer:
         return bool(entries)
 
 
-def heads(database: Database[Raw], log: Log) -> tuple[int, dict[str, int]]:
-    """Returns the highest position of a log and the highest sequence of each of its lines, read at one moment."""
-    counter = database[COUNTER].find_one({"_id": COUNTER}, {f"logs.{log.name}": 1}) or {}
-    numbers = counter.get("logs", {}).get(log.name, {})
-    return int(numbers.get("position", 0)), {line: int(n) for line, n in numbers.get("lines", {}).items()}
+def _trust(runs: list[Run], waiting: Iterable[int]) -> _Batch:
+    """Takes every run that meets no other of the batch. Raises `ViewChanged` where two saw one document differently."""
+    batch = _Batch()
+    for index in waiting:
+        view = runs[index].views()
+        stale = tuple(address for address in view if address in batch.staged)
+        if stale:
+            batch.stale[index] = stale
+            continue
+        if any(batch.seen.setdefault(address, seen) != seen for address, seen in view.items()):
+            raise ViewChanged("two runs saw one document differently")
+        batch.take(index, runs[index])
+    return batch
 
 
-def _numbered(headers: dict[str, str], sequence: int, at: datetime) -> dict[str, str]:
-    """Adds what only the commit knows. An event that comes from another log keeps its number at birth."""
-    number = str(sequence)
-    numbered = {**headers, "ce-sequence": number, LOGGED_AT: at.isoformat(timespec="milliseconds")[:-6] + "Z"}
-    if headers.get("ce-originsequence", "0") == "0":
-        numbered["ce-originsequence"] = numbered["ce-keyrevision"] = number
-    return numbered
+def _accept(runs: list[Run], views: Mapping[int, Mapping[Address, int]], revisions: Mapping[Address, int]) -> _Batch:
+    """Takes the runs whose views hold now that all have been looked up."""
+    batch = _Batch()
+    for index, view in views.items():
+        stale = tuple(
+            address
+            for address, seen in view.items()
+            if revisions.get(address, ABSENT) != seen or address in batch.staged
+        )
+        if stale:
+            batch.stale[index] = stale
+        else:
+            batch.take(index, runs[index])
+    return batch
+
+
+def _hold(seen: Mapping[Address, int], revisions: Mapping[Address, int]) -> bool:
+    return all(revisions.get(address, ABSENT) == revision for address, revision in seen.items())
 
 
 def _now() -> datetime:

@@ -105,6 +105,10 @@ class RuntimeSettings(Section):
     """Days a log keeps an event after it was published."""
     request_keep_days: Days = 7
     """Days within which a repeated request_id gets the first answer."""
+    remembered_documents: Annotated[int, Field(ge=0)] = 5000
+    """Documents of a service that its process keeps at hand for handlers of events; 0 lets each be read."""
+    remembered_bytes: Bytes = 4 * MIB
+    """Bytes that these may take."""
 
 
 class Settings(BaseSettings):

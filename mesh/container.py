@@ -21,7 +21,7 @@ from pymongo.database import Database
 
 from mesh import log as logs
 from mesh.call import Call, Done
-from mesh.commit import Committer, Outcome
+from mesh.commit import Committed, Committer, Outcome, Stale
 from mesh.errors import MeshError
 from mesh.events import event_subject, events_stream, source_of
 from mesh.foreign_errors import classify
@@ -29,6 +29,7 @@ from mesh.indexes import ensure_indexes
 from mesh.log import Log
 from mesh.members import Members
 from mesh.relay import Relay
+from mesh.remembered import Remembered
 from mesh.runs import Runs
 from mesh.store import StagedInRun
 from mesh.telemetry import commit_span
@@ -66,6 +67,7 @@ class MeshContainer(ServiceContainer):
             on_session=self.members.remember_session,
             service=self.service_name,
         )
+        self.remembered = Remembered(most_documents=runtime.remembered_documents, most_bytes=runtime.remembered_bytes)
         self.flows: list[Flow] = []
         """Subscriptions that are being read."""
         self.in_flight = 0
@@ -160,37 +162,57 @@ class MeshContainer(ServiceContainer):
         finally:
             self._worker_teardown(worker)
 
-    def begin(self, beneath: dict[Address, Raw | None], call: Call) -> Work:
+    def begin(self, beneath: dict[Address, Raw | None], call: Call, remembered: Remembered | None = None) -> Work:
         return Work.begin(
             self.database,
             source=self.source,
             time=self.host.time,
             beneath=beneath,
+            remembered=remembered,
             caller=call.caller,
             cause=call.cause,
         )
 
-    def run_sealed(self, call: Call, beneath: dict[Address, Raw | None]) -> Done:
-        """Runs one handler and seals its unit. Blocking; raises a `MeshError`, or `StagedInRun`."""
-        work = self.begin(beneath, call)
+    def run_sealed(self, call: Call, beneath: dict[Address, Raw | None], *, recalling: bool = False) -> Done:
+        """Runs one handler and seals its unit. Blocking; raises a `MeshError`, or `StagedInRun`.
+
+        ``recalling`` lets it use documents this process remembers. No commit checks what a failure was decided on, so
+        a handler that fails over something recalled runs once more and reads.
+        """
+        work = self.begin(beneath, call, self.remembered if recalling else None)
         try:
             result = call.context.run(self.execute, call, work)
-            committed = work.seal()
-        except (MeshError, StagedInRun):
+            return Done(result, work.unit, work.seal())
+        except StagedInRun:
             raise
         except Exception as error:
+            if work.unit.recalled:
+                return self.run_sealed(call, beneath)
+            if isinstance(error, MeshError):
+                raise
             known = classify(error)
             if not known.transient:
                 _logger.exception("%s.%s failed", self.service_name, call.entrypoint.method_name)
             raise known from error
-        return Done(result, work.unit, committed)
 
     async def commit(self, run: Run) -> Outcome:
         """Commits a run with whatever else is waiting; returns when it is durable, or known not to be."""
         future: asyncio.Future[Outcome] = self.host.loop.create_future()
+
+        def answer(outcome: Outcome) -> None:
+            self._remember(run, outcome)
+            self.host.post(_resolve, future, outcome)
+
         with commit_span(self.database.name):
-            self.committer.submit(run, lambda outcome: self.host.post(_resolve, future, outcome))
+            self.committer.submit(run, answer)
             return await future
+
+    def _remember(self, run: Run, outcome: Outcome) -> None:
+        """Called on the committing thread, before anybody learns of the outcome."""
+        if isinstance(outcome, Committed):
+            self.remembered.committed(run.staged(), outcome.number)
+        elif isinstance(outcome, Stale):
+            self.remembered.forget(outcome.addresses)
 
     async def perform(self, calls: Sequence[Call]) -> list[Any]:
         """Runs calls and commits them; see `mesh.runs.Runs.perform`."""

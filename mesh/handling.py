@@ -73,6 +73,11 @@ class Batch:
     error: MeshError | None = None
     """Why; ``None`` when events before the failed one are missing."""
 
+    @property
+    def recalled(self) -> bool:
+        """Whether documents were recalled for it instead of read."""
+        return any(unit.recalled for unit in self.units)
+
 
 class Handler:
     """Runs the handler of one reader. All methods block."""
@@ -83,8 +88,14 @@ class Handler:
         self._source = source
         self._partition = partition
 
-    def run(self, deliveries: list[Delivery], mark: Mark, blocked: set[letters.Blocked]) -> Batch:
-        """Handles deliveries in order, each reading through what those before it staged, until one fails."""
+    def run(
+        self, deliveries: list[Delivery], mark: Mark, blocked: set[letters.Blocked], recalling: bool = False
+    ) -> Batch:
+        """Handles deliveries in order, each reading through what those before it staged, until one fails.
+
+        ``recalling`` lets handlers use what this process remembers. An event handled always leaves a record of its
+        effect to be committed, so whatever was recalled is checked.
+        """
         batch = Batch()
         beneath: dict[Address, Raw | None] = {}
         for delivery in deliveries:
@@ -97,7 +108,7 @@ class Handler:
                     batch.failed = delivery
                     break
             try:
-                unit = self._unit_of(delivery, blocked, beneath, batch)
+                unit = self._unit_of(delivery, blocked, beneath, batch, recalling)
             except StagedInRun:
                 break  # what is staged is committed first, then this one runs again
             except MeshError as error:
@@ -112,7 +123,12 @@ class Handler:
         return batch
 
     def _unit_of(
-        self, delivery: Delivery, blocked: set[letters.Blocked], beneath: dict[Address, Raw | None], batch: Batch
+        self,
+        delivery: Delivery,
+        blocked: set[letters.Blocked],
+        beneath: dict[Address, Raw | None],
+        batch: Batch,
+        recalling: bool,
     ) -> Unit | None:
         """The unit of one delivery: its effects, a letter, or nothing for an event of another type."""
         if not delivery.sequence:
@@ -122,24 +138,24 @@ class Handler:
         if (delivery.line, delivery.key) in blocked:
             return self.letter_behind(delivery)
         event = from_headers(delivery.headers, delivery.data)
-        unit, context = self._run_handler(event, delivery, beneath)
+        unit, context = self._run_handler(event, delivery, beneath, recalling)
         batch.effects.append(event)
         batch.context = batch.context or context
         return unit
 
     def effects_of(self, event: Event, delivery: Delivery, beneath: dict[Address, Raw | None]) -> Unit:
         """Runs the handler for one event; the unit also records what it committed and why."""
-        return self._run_handler(event, delivery, beneath)[0]
+        return self._run_handler(event, delivery, beneath, recalling=False)[0]
 
     def _run_handler(
-        self, event: Event, delivery: Delivery, beneath: dict[Address, Raw | None]
+        self, event: Event, delivery: Delivery, beneath: dict[Address, Raw | None], recalling: bool
     ) -> tuple[Unit, contextvars.Context]:
         entrypoint = self._handling.entrypoint(event.type)
         call = Call(entrypoint, self._handling.arguments(event, delivery), cause=event)
         subject = delivery.subject or self._source.subject_of(delivery.line)
         with consumer_span(event, subscription=self._handling.subscription, subject=subject, line=delivery.line):
             call.context = contextvars.copy_context()
-            done = self._container.run_sealed(call, beneath)
+            done = self._container.run_sealed(call, beneath, recalling=recalling)
         stage_effect(
             done.unit,
             subscription=self._handling.subscription,

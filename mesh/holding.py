@@ -54,14 +54,18 @@ class Holding:
         self.has_letters = await self.container.in_thread(letters.any_letter, database, *where)
         self.live_position = self.mark.position
 
-    async def handle(self, deliveries: list[Delivery], position: int | None = None) -> Batch | None:
+    async def handle(
+        self, deliveries: list[Delivery], position: int | None = None, *, recalling: bool = True
+    ) -> Batch | None:
         """Runs the handlers of consecutive deliveries and commits their effects with the mark.
 
         ``position`` is where the live flow stands once all of them are handled. Returns ``None`` when what they
         read has changed meanwhile or the run cannot be stored: try fewer. Raises `MarkMoved`.
+
+        Where something recalled no longer held, all is read at the second try.
         """
         host = self.container.host
-        batch: Batch = await host.pool.run(self.handler.run, deliveries, self.mark, self.blocked)
+        batch: Batch = await host.pool.run(self.handler.run, deliveries, self.mark, self.blocked, recalling)
         complete = batch.handled == len(deliveries)
         if complete and position is not None:
             self.live_position = max(self.live_position, position)
@@ -71,7 +75,7 @@ class Holding:
             return batch
         try:
             if not await _in_context(batch, self.commit(batch.units, batch.advances)):
-                return None
+                return await self.handle(deliveries, position, recalling=False) if batch.recalled else None
         except MeshError as error:
             # What cannot be stored, such as a document too large, is the fault of one of them: find it.
             return Batch(failed=deliveries[0], error=error) if len(deliveries) == 1 else None

@@ -19,7 +19,6 @@ def ensure_indexes(database: Database[Raw], service_cls: type[Any], requests_kep
     """Creates what is missing; existing indexes are left alone."""
     database["requests"].create_index("at", expireAfterSeconds=int(requests_kept.total_seconds()))
     database[EFFECTS].create_index("committed_at", expireAfterSeconds=int(EFFECTS_KEPT.total_seconds()))
-    database[EFFECTS].create_index([("subscription", ASCENDING), ("line", ASCENDING), ("sequence", ASCENDING)])
     database["dead_letters"].create_index([("subscription", ASCENDING), ("line", ASCENDING), ("sequence", ASCENDING)])
     for model in documents_of(service_cls):
         for index in model._meta.get("index_specs") or ():

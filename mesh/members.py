@@ -78,10 +78,11 @@ class Members:
             [{"$set": {"until": {"$add": ["$$NOW", int(self._ttl_s * 1000)]}}}],
             upsert=True,
         )
-        self._end_sessions({"$expr": {"$lt": ["$until", "$$NOW"]}})
-        self._collection.delete_many({"$expr": {"$lt": ["$until", "$$NOW"]}})
-        living = self._collection.find({"$expr": {"$gt": ["$until", "$$NOW"]}}, {"_id": 1})
-        return tuple(sorted(member["_id"] for member in living))
+        members = list(self._collection.find({}, {"alive": {"$gt": ["$until", "$$NOW"]}}))
+        if not all(member["alive"] for member in members):
+            self._end_sessions({"$expr": {"$lt": ["$until", "$$NOW"]}})
+            self._collection.delete_many({"$expr": {"$lt": ["$until", "$$NOW"]}})
+        return tuple(sorted(member["_id"] for member in members if member["alive"]))
 
     def _end_sessions(self, members: Raw) -> None:
         """Ends the transactions that other members have open.

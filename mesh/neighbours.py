@@ -12,7 +12,7 @@ from lienthong.mesh.v1 import GetHeadsRequest, ReadLogRequest
 from mesh import log as logs
 from mesh.breaker import Breaker
 from mesh.client import Client, open_channel
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.errors import NotFound, Unavailable
 from mesh.marks import Start
 from mesh.source import Delivery, LogBehind, Refilled

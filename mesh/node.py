@@ -17,10 +17,11 @@ from lienthong.mesh import v1 as pb
 from lienthong.mesh.v1 import node_service_pb2
 from mesh import letters
 from mesh import log as logs
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.effects import EFFECTS
 from mesh.errors import InvalidArgument, NotFound
 from mesh.neighbours import raise_here, start_of_log
+from mesh.pages import PAGE, page
 from mesh.rpc import Door, answer, snake_case, stream
 from mesh.unit import EVENTS_LOG, Raw
 from mesh.validation import check
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from mesh.subscribe import Flow
 
 _CONTRACT = node_service_pb2.DESCRIPTOR.services_by_name["NodeService"]
-_PAGE = 500
+_STREAMED = 500
+"""Entries of one message of a stream."""
 
 
 def register(server: grpc.aio.Server, host: Host, door: Door) -> str:
@@ -63,11 +65,11 @@ def _handler(node: Node, door: Door, method: MethodDescriptor) -> Any:
             door.caller(method, dict(context.invocation_metadata() or ()))
             check(request)
             iterator = await asyncio.to_thread(behaviour, request)
-            while (page := await asyncio.to_thread(next, iterator, None)) is not None:
-                yield page
+            while (response := await asyncio.to_thread(next, iterator, None)) is not None:
+                yield response
 
-        async for page in stream(name, context, responses()):
-            yield page
+        async for response in stream(name, context, responses()):
+            yield response
 
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(pages, deserialize, serialize)
@@ -132,13 +134,11 @@ class Node:
 
     def list_dead_letters(self, request: pb.ListDeadLettersRequest) -> pb.ListDeadLettersResponse:
         database = self._container(request.service).database
-        size = request.page_size or 100
+        size = request.page_size or PAGE
         query = {"_id": {"$gt": request.page_token}} if request.page_token else {}
         found = list(database[letters.DEAD_LETTERS].find(query).sort("_id", ASCENDING).limit(size + 1))
-        return pb.ListDeadLettersResponse(
-            dead_letters=[_letter(letter) for letter in found[:size]],
-            next_page_token=found[size - 1]["_id"] if len(found) > size else "",
-        )
+        shown, token = page(found, size, lambda letter: str(letter["_id"]))
+        return pb.ListDeadLettersResponse(dead_letters=map(_letter, shown), next_page_token=token)
 
     def retry_dead_letter(self, request: pb.RetryDeadLetterRequest) -> pb.RetryDeadLetterResponse:
         return pb.RetryDeadLetterResponse(dead_letter=self._ask(request.service, request.id, letters.RETRY))
@@ -223,7 +223,7 @@ def _log_pages(container: MeshContainer, log: Log, request: pb.ReadLogRequest) -
             after_position=position,
             line=request.line or None,
             after_sequence=sequence,
-            limit=min(_PAGE, left or _PAGE),
+            limit=min(_STREAMED, left or _STREAMED),
         )
         if not entries:
             return
@@ -236,14 +236,14 @@ def _effect_pages(container: MeshContainer, request: pb.ReadEffectsRequest) -> I
     query: Raw = {}
     if request.HasField("since"):
         query = {"committed_at": {"$gte": request.since.ToDatetime(UTC)}}
-    page: list[pb.Effect] = []
+    effects: list[pb.Effect] = []
     for effect in container.database[EFFECTS].find(query).sort("_id", ASCENDING):
-        page.append(_effect(effect))
-        if len(page) == _PAGE:
-            yield pb.ReadEffectsResponse(effects=page)
-            page = []
-    if page:
-        yield pb.ReadEffectsResponse(effects=page)
+        effects.append(_effect(effect))
+        if len(effects) == _STREAMED:
+            yield pb.ReadEffectsResponse(effects=effects)
+            effects = []
+    if effects:
+        yield pb.ReadEffectsResponse(effects=effects)
 
 
 def _entry(entry: Raw) -> pb.LogEntry:

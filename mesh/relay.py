@@ -23,7 +23,7 @@ from nats.js.errors import NotFoundError
 from pymongo.errors import PyMongoError
 
 from mesh import log as logs
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.log import Log
 from mesh.telemetry import publishing
 from mesh.unit import EVENTS_LOG, Raw

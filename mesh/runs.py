@@ -110,7 +110,7 @@ class Runs:
         host = self._container.host
         ran: tuple[list[Any], dict[int, Done]] = await host.pool.run(self._run_all, calls, not first)
         answers, done = ran
-        units = [item.unit for item in done.values() if item.unit.writes]
+        units = [item.unit for item in done.values() if item.unit.to_commit]
         if not units:
             return answers
         deadlines = [call.deadline for call in calls if call.deadline is not None]

@@ -18,10 +18,10 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from mesh.config import RuntimeSettings
+
 SOURCE_HEADER: Final = "Nats-Stream-Source"
 
-_MAX_AGE_S: Final = 7 * 24 * 3600.0
-_MAX_BYTES: Final = 1_000_000_000
 _SILENT_AFTER_NS: Final = 3_000_000_000
 
 
@@ -74,16 +74,29 @@ def provider_of(headers: Mapping[str, str] | None, recipient: str, providers: It
 
 
 async def declare_received(
-    jetstream: JetStreamContext, recipient: str, providers: Iterable[str], first_sequence: int = 1
+    jetstream: JetStreamContext,
+    recipient: str,
+    providers: Iterable[str],
+    first_sequence: int = 1,
+    *,
+    limits: RuntimeSettings | None = None,
 ) -> StreamInfo:
     """Creates or updates the recipient's stream so that it sources exactly the given providers.
+
+    It keeps what `limits` say every stream of the node keeps, by default what the settings say unless they are set.
 
     A new stream begins at `first_sequence`: one that was lost sources everything again, which must lie behind the
     marks of its readers.
     A source that is no longer asked for ends here, at the recipient, too: the hub's permissions stop it as well, but
     only a changed declaration ends a source that a stream had before a restart.
     """
-    config = _received_config(recipient, [source_of(provider, recipient) for provider in sorted(set(providers))])
+    limits = limits or RuntimeSettings()
+    config = _received_config(
+        recipient,
+        [source_of(provider, recipient) for provider in sorted(set(providers))],
+        max_age_s=limits.stream_max_age_days * 86400.0,
+        max_bytes=limits.stream_max_bytes,
+    )
     try:
         await jetstream.stream_info(received_stream(recipient))
     except NotFoundError:
@@ -102,8 +115,10 @@ async def revive_sources(jetstream: JetStreamContext, recipient: str) -> list[st
     silent = {source.name for source in info.sources or [] if _is_silent(source)}
     if silent:
         sources = info.config.sources or []
-        await jetstream.update_stream(_received_config(recipient, [s for s in sources if s.name not in silent]))
-        await jetstream.update_stream(_received_config(recipient, sources))
+        for asked in ([source for source in sources if source.name not in silent], sources):
+            await jetstream.update_stream(
+                _received_config(recipient, asked, max_age_s=info.config.max_age, max_bytes=info.config.max_bytes)
+            )
     return sorted(silent)
 
 
@@ -112,7 +127,9 @@ def _is_silent(source: StreamSourceInfo) -> bool:
     return source.active is None or source.active < 0 or source.active > _SILENT_AFTER_NS
 
 
-def _received_config(recipient: str, sources: Sequence[StreamSource]) -> StreamConfig:
+def _received_config(
+    recipient: str, sources: Sequence[StreamSource], *, max_age_s: float | None, max_bytes: int | None
+) -> StreamConfig:
     return StreamConfig(
         name=received_stream(recipient),
         subjects=[],
@@ -120,8 +137,8 @@ def _received_config(recipient: str, sources: Sequence[StreamSource]) -> StreamC
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
-        max_age=_MAX_AGE_S,
-        max_bytes=_MAX_BYTES,
+        max_age=max_age_s,
+        max_bytes=max_bytes,
         allow_direct=True,  # parked lines are read message by message
     )
 

@@ -6,24 +6,18 @@ MongoEngine knows no sessions, so it reads and describes documents here, and the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import mongoengine
 from mongoengine.queryset import QuerySet
 from nameko.extensions import DependencyProvider
 from pymongo.database import Database
 
+from mesh.document import D, Document, from_raw, to_raw
 from mesh.errors import NotFound
+from mesh.remembered import Remembered
 from mesh.unit import ABSENT, REVISION, Address, Raw, Unit
 
-
-class Document(mongoengine.Document):
-    """Base of every document: the runtime keeps its revision outside the declared fields."""
-
-    meta = {"abstract": True, "auto_create_index": False}
-
-
-D = TypeVar("D", bound=Document)
+__all__ = ["D", "Document", "Documents", "StagedInRun", "Store", "StoreSession", "collection_of", "from_raw", "to_raw"]
 
 
 class StagedInRun(Exception):
@@ -48,24 +42,14 @@ def collection_of(model: type[Document]) -> str:
     return str(model._get_collection_name())
 
 
-def to_raw(document: Document) -> Raw:
-    """Checks a document against its fields and returns what MongoDB stores."""
-    document.validate()
-    return dict(document.to_mongo())
-
-
-def from_raw(model: type[D], raw: Raw) -> D:
-    """Builds a document from what MongoDB returned."""
-    fields = {name: value for name, value in raw.items() if name != REVISION}
-    return model._from_son(fields)  # type: ignore[no-any-return]
-
-
 class StoreSession:
     """`Documents` over MongoDB for one unit of work."""
 
-    def __init__(self, unit: Unit, database: Database[Raw]) -> None:
+    def __init__(self, unit: Unit, database: Database[Raw], remembered: Remembered | None = None) -> None:
+        """With ``remembered``, documents by id are recalled where that is possible; queries always read."""
         self._unit = unit
         self._database = database
+        self._remembered = remembered
         self._known: dict[Address, Document | None] = {}
         self._put: dict[Address, Document] = {}
 
@@ -80,7 +64,7 @@ class StoreSession:
         return self.get_many(model, (id,)).get(id)
 
     def get_many(self, model: type[D], ids: Iterable[str]) -> dict[str, D]:
-        """Returns those of the documents that exist, by id, in one round trip."""
+        """Returns those of the documents that exist, by id, in one round trip at most."""
         name = collection_of(model)
         wanted = list(dict.fromkeys(ids))
         missing = [id for id in wanted if not self._knows(model, (name, id))]
@@ -88,7 +72,7 @@ class StoreSession:
             criterion: Any = {"$in": missing} if len(missing) > 1 else missing[0]
             found = {raw["_id"]: raw for raw in self._database[name].find({"_id": criterion})}
             for id in missing:
-                self._learn(model, (name, id), found.get(id))
+                self._read(model, (name, id), found.get(id))
         documents = ((id, self._known[(name, id)]) for id in wanted)
         return {id: document for id, document in documents if isinstance(document, model)}
 
@@ -152,7 +136,20 @@ class StoreSession:
             raw = self._unit.beneath[address]
             self._known[address] = None if raw is None else from_raw(model, raw)
             return True
-        return False
+        return self._recalls(model, address)
+
+    def _recalls(self, model: type[D], address: Address) -> bool:
+        raw = self._remembered.recall(address) if self._remembered is not None else None
+        if raw is None:
+            return False
+        self._unit.recalled = True
+        self._learn(model, address, raw)
+        return True
+
+    def _read(self, model: type[D], address: Address, raw: Raw | None) -> None:
+        self._learn(model, address, raw)
+        if self._remembered is not None and raw is not None:
+            self._remembered.read(address, raw)
 
     def _learn(self, model: type[D], address: Address, raw: Raw | None) -> None:
         self._unit.saw(address, ABSENT if raw is None else raw.get(REVISION, ABSENT))

@@ -79,7 +79,7 @@ class HandlerStream:
             while True:
                 response = await self._in(thread, self._next, iterator)
                 work.seal()
-                if work.unit.writes:
+                if work.unit.to_commit:
                     await self._commit(work.unit)
                 work.renew()
                 if response is _END:

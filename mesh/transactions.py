@@ -15,13 +15,11 @@ from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from mesh.counter import COUNTER
 from mesh.errors import Unavailable
 from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
-
-COUNTER = "counter"
-"""Collection and id of the document that numbers a service's commits and serialises them."""
 
 _DURABLE = WriteConcern(w="majority", j=True)
 _SNAPSHOT = ReadConcern("snapshot")

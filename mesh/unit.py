@@ -51,9 +51,13 @@ class Unit:
     inserts: list[tuple[str, Raw]] = field(default_factory=list)
     """Records that only accumulate: effects. They have no view and cannot conflict."""
 
+    recalled: bool = False
+    """Whether a document was recalled instead of read (ADR-0015)."""
+
     @property
-    def writes(self) -> bool:
-        return bool(self.staged or self.outgoing or self.inserts)
+    def to_commit(self) -> bool:
+        """Whether it must be committed: it writes something, or only the commit tells whether what it recalled held."""
+        return bool(self.staged or self.outgoing or self.inserts or self.recalled)
 
     def saw(self, address: Address, revision: int) -> None:
         """Records the first view of a document; what an earlier unit staged needs none."""

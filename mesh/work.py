@@ -16,6 +16,7 @@ from mesh.auth import Caller as CallerIdentity
 from mesh.clock import Time
 from mesh.errors import ContractError
 from mesh.events import Event, catalogue, event_subject, new_event, to_headers
+from mesh.remembered import Remembered
 from mesh.store import StoreSession
 from mesh.telemetry import inject
 from mesh.unit import EVENTS_LOG, Outgoing, Raw, Unit
@@ -39,11 +40,13 @@ class Work:
         source: str,
         time: Time,
         beneath: Mapping[Any, Any],
+        remembered: Remembered | None = None,
         caller: CallerIdentity | None = None,
         cause: Event | None = None,
     ) -> Work:
         unit = Unit(beneath=beneath)
-        return cls(unit, StoreSession(unit, database), Emitter(unit, source, time, cause), caller, cause)
+        session = StoreSession(unit, database, remembered)
+        return cls(unit, session, Emitter(unit, source, time, cause), caller, cause)
 
     def renew(self) -> None:
         """Begins a new unit for the same handler run, as a stream does after each commit."""

@@ -1,4 +1,4 @@
-"""Writes of a commit: what is staged as MongoDB operations, which check the views of what they write as they go.
+"""Writes of a commit as MongoDB commands, which check the views of what they write as they go.
 
 A write whose view no longer holds inserts a duplicate or matches nothing. It does not say which unit it was, so the
 commit then goes the careful way: it looks first (ADR-0011).
@@ -7,85 +7,95 @@ commit then goes the careful way: it looks first (ADR-0011).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from pymongo import DeleteOne, InsertOne, ReplaceOne
-from pymongo.client_session import ClientSession
-from pymongo.database import Database
-from pymongo.errors import BulkWriteError
 
 from mesh.unit import ABSENT, REVISION, Address, Raw
-
-_DUPLICATE_KEY = 11000
-
-Operation = InsertOne[Raw] | ReplaceOne[Raw] | DeleteOne
-_KINDS = (InsertOne, ReplaceOne, DeleteOne)
 
 
 class ViewChanged(Exception):
     """A document is not as a unit saw it; which one is for the careful way to find out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command, and how many documents it must meet."""
+
+    body: Raw
+    meets: int = 0
+
+    def check(self, reply: Raw) -> None:
+        """Raises `ViewChanged` when a document was not as it had been seen."""
+        if reply["n"] < self.meets:
+            raise ViewChanged(next(iter(self.body.values())))
+
+
 @dataclass(slots=True)
 class Writes:
-    """Operations on one collection, and how many documents they must meet."""
+    """What is written to one collection."""
 
-    operations: list[Operation] = field(default_factory=list)
-    replaced: int = 0
-    deleted: int = 0
+    inserts: list[Raw] = field(default_factory=list)
+    updates: list[Raw] = field(default_factory=list)
+    deletes: list[Raw] = field(default_factory=list)
+    removed: int = 0
+    """How many of the deletes must find their document."""
 
-    def run(self, database: Database[Raw], collection: str, session: ClientSession) -> None:
-        """Raises `ViewChanged` when a document was not as it had been seen."""
-        # In order, so that the first duplicate ends it: after that the transaction is gone, and going on would say only
-        # so. Sorted by kind, so that each kind is one command.
-        operations = sorted(self.operations, key=_kind)
-        try:
-            result = database[collection].bulk_write(operations, ordered=True, session=session)
-        except BulkWriteError as error:
-            if all(row["code"] == _DUPLICATE_KEY for row in error.details["writeErrors"]):
-                raise ViewChanged(collection) from error
-            raise
-        if result.matched_count < self.replaced or result.deleted_count < self.deleted:
-            raise ViewChanged(collection)
+    def commands(self, collection: str) -> Iterator[Command]:
+        """Each in order, so that the first failure ends it: after that the transaction is gone."""
+        if self.inserts:
+            yield Command({"insert": collection, "documents": self.inserts})
+        if self.updates:
+            yield Command({"update": collection, "updates": self.updates}, meets=len(self.updates))
+        if self.deletes:
+            yield Command({"delete": collection, "deletes": self.deletes}, meets=self.removed)
 
 
-def _kind(operation: Operation) -> int:
-    return _KINDS.index(type(operation))
-
-
-def looked_up(staged: Mapping[Address, Raw | None]) -> dict[str, Writes]:
-    """Writes of what has just been looked up in the same transaction."""
-    writes: dict[str, Writes] = defaultdict(Writes)
-    for (collection, id), raw in staged.items():
-        writes[collection].operations.append(_unchecked(id, raw))
-    return writes
-
-
-def _unchecked(id: Any, raw: Raw | None) -> Operation:
-    return DeleteOne({"_id": id}) if raw is None else ReplaceOne({"_id": id}, raw, upsert=True)
-
-
-def checking(staged: Mapping[Address, Raw | None], seen: Mapping[Address, int]) -> dict[str, Writes]:
-    """Writes that check by themselves what each document was seen as."""
+def writes_of(staged: Mapping[Address, Raw | None], seen: Mapping[Address, int]) -> dict[str, Writes]:
+    """Writes of what is staged; they check by themselves what each document was seen as, where that is told."""
     writes: dict[str, Writes] = defaultdict(Writes)
     for (collection, id), raw in staged.items():
         revision = seen.get((collection, id))
         of = writes[collection]
-        if revision is None:
-            of.operations.append(_unchecked(id, raw))
-        elif raw is None:
-            of.operations.append(DeleteOne({"_id": id, REVISION: revision}))
-            of.deleted += 1
+        if raw is None:
+            of.deletes.append({"q": _criterion(id, revision), "limit": 1})
+            of.removed += revision is not None
         elif revision == ABSENT:
-            of.operations.append(InsertOne(raw))
+            of.inserts.append(raw)
         else:
-            of.operations.append(ReplaceOne({"_id": id, REVISION: revision}, raw))
-            of.replaced += 1
+            of.updates.append({"q": _criterion(id, revision), "u": raw, "upsert": revision is None})
     return writes
 
 
 def checks_itself(raw: Raw | None, revision: int) -> bool:
     """Whether the write of a document can check its view; the removal of an absent one cannot."""
     return raw is not None or revision != ABSENT
+
+
+def looks(addresses: Iterable[Address]) -> list[Raw]:
+    """Commands that look up the revisions of documents."""
+    ids: dict[str, list[object]] = defaultdict(list)
+    for collection, id in addresses:
+        ids[collection].append(id)
+    return [
+        {
+            "find": collection,
+            "filter": {"_id": {"$in": of}},
+            "projection": {REVISION: 1},
+            "batchSize": len(of),
+            "singleBatch": True,
+        }
+        for collection, of in ids.items()
+    ]
+
+
+def revisions(replies: Iterable[Raw]) -> dict[Address, int]:
+    """What `looks` found: the revision of each document that exists."""
+    return {
+        (reply["cursor"]["ns"].partition(".")[2], raw["_id"]): raw.get(REVISION, ABSENT)
+        for reply in replies
+        for raw in reply["cursor"]["firstBatch"]
+    }
+
+
+def _criterion(id: object, revision: int | None) -> Raw:
+    return {"_id": id} if revision is None else {"_id": id, REVISION: revision}

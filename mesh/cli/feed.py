@@ -10,12 +10,11 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from lienthong.environment.v1 import ReadingsOutcome, RegisterStationRequest, Station, StreamReadingsRequest
-from mesh.cli.readings_file import Row
+from mesh.cli.rows_file import Kind, Row
 from mesh.client import Client
 from mesh.errors import (
     AlreadyExists,
@@ -78,9 +77,9 @@ class Tally:
 class Batch:
     """Rows that are committed together."""
 
-    request: StreamReadingsRequest
-    rows: list[Row]
-    """In the order of the request's readings."""
+    request: Any
+    rows: Sequence[Row]
+    """In the order of the request."""
 
 
 Rejected = Callable[[str, Row, str, str], None]
@@ -90,8 +89,9 @@ Rejected = Callable[[str, Row, str, str], None]
 class Feed:
     """One locality's stream. `async with` it; leaving waits until everything is answered."""
 
-    def __init__(self, locality: str, client: Client, tally: Tally, on_rejected: Rejected) -> None:
+    def __init__(self, locality: str, kind: Kind, client: Client, tally: Tally, on_rejected: Rejected) -> None:
         self.locality = locality
+        self.kind = kind
         self.tally = tally
         self.breaks = 0
         """How often the stream broke."""
@@ -104,13 +104,12 @@ class Feed:
         self._answered_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
-    async def register(self, station: Station, request_id: str) -> Violation | None:
-        """Registers a station; returns what is wrong with it when the locality refuses it."""
-        request = RegisterStationRequest(request_id=request_id, station=station)
+    async def register(self, request: Any) -> Violation | None:
+        """Registers what rows are about; returns what is wrong with it when the locality refuses it."""
         try:
-            await self._client.call("RegisterStation", request, deadline_s=PATIENCE_S)
+            await self._client.call(self.kind.register, request, deadline_s=PATIENCE_S)
         except InvalidArgument as error:
-            return error.violations[0] if error.violations else Violation("station", "invalid", str(error))
+            return error.violations[0] if error.violations else Violation("", "invalid", str(error))
         return None
 
     async def send(self, batch: Batch) -> None:
@@ -122,7 +121,7 @@ class Feed:
         if self._task.done():
             room.cancel()
             self._task.result()
-            raise Unavailable(f"{self.locality} no longer takes readings")
+            raise Unavailable(f"{self.locality} no longer takes rows")
         if not self._unanswered:
             self._answered_at = time.monotonic()
         self._unanswered.append(batch)
@@ -162,7 +161,7 @@ class Feed:
 
     async def _stream(self) -> None:
         """One stream: what is not answered again, then what comes."""
-        async for response in self._client.stream("StreamReadings", self._requests()):
+        async for response in self._client.stream(self.kind.stream, self._requests()):
             batch = self._unanswered[0]
             if response.request_id != batch.request.request_id:
                 raise Unavailable(f"{self.locality} answered out of order")
@@ -170,7 +169,7 @@ class Feed:
         if not self._closing or self._unanswered:
             raise Unavailable(f"{self.locality} ended the stream")
 
-    async def _requests(self) -> AsyncIterator[StreamReadingsRequest]:
+    async def _requests(self) -> AsyncIterator[Any]:
         sent: Batch | None = None
         while True:
             self._news.clear()
@@ -192,18 +191,18 @@ class Feed:
             return unanswered[ids.index(sent.request.request_id) + 1 :]
         return unanswered
 
-    def _answered(self, batch: Batch, outcome: ReadingsOutcome) -> None:
+    def _answered(self, batch: Batch, outcome: Any) -> None:
         self.tally.accepted += outcome.accepted
         self.tally.duplicate += outcome.duplicate
-        self.tally.flagged += outcome.flagged
+        self.tally.flagged += getattr(outcome, "flagged", 0)
         for rejected in outcome.rejected:
             self.reject(batch.rows[rejected.index], rejected.field, rejected.rule)
         self._take_out()
 
     def _refuse(self, error: NotFound) -> None:
-        """A batch of which no station is registered: all its rows are rejected."""
+        """A batch of which nothing is registered: all its rows are rejected."""
         for row in self._unanswered[0].rows if self._unanswered else ():
-            self.reject(row, "station_id", error.reason)
+            self.reject(row, f"{error.resource_type}_id", error.reason)
         self._take_out()
 
     def reject(self, row: Row, field: str, rule: str) -> None:

@@ -97,7 +97,9 @@ class Report:
 
     def shown(self) -> RenderableType:
         """For people."""
-        return Group(readings_table(self.tallies), *self._known_hint(), "", self._came_of_it(), "", *self._lines())
+        return Group(
+            rows_table("readings", self.tallies), *self._known_hint(), "", self._came_of_it(), "", *self._lines()
+        )
 
     def _known_hint(self) -> list[RenderableType]:
         """Why there is little to see when a file is replayed again."""
@@ -184,9 +186,9 @@ def _kinds(counts: dict[str, Counter[str]]) -> list[str]:
     return [kind for kind, _ in total.most_common()]
 
 
-def readings_table(tallies: dict[str, Tally]) -> Table:
+def rows_table(what: str, tallies: dict[str, Tally]) -> Table:
     """What became of the rows, by locality."""
-    columns = ["readings", ">rows", ">accepted", ">flagged", ">duplicate", ">rejected", "because of"]
+    columns = [what, ">rows", ">accepted", ">flagged", ">duplicate", ">rejected", "because of"]
     return table(
         columns,
         [

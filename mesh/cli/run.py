@@ -21,9 +21,9 @@ from mesh.cli.feed import Tally
 from mesh.cli.next_steps import next_steps
 from mesh.cli.output import duration, name_of, out, people, print_json
 from mesh.cli.own_log import own_log
-from mesh.cli.readings_file import ReadingsFile
 from mesh.cli.replay import feed_file, rejected_file
 from mesh.cli.replaying import RejectedRows
+from mesh.cli.rows_file import RowsFile
 from mesh.cli.running import RunningMesh
 from mesh.cli.scrolling import Scroll
 from mesh.cli.tailing import Tail
@@ -42,7 +42,7 @@ class Run:
     """One `lienthong up`."""
 
     localities: list[str]
-    files: list[ReadingsFile]
+    files: list[RowsFile]
     speed: float | None
     data: Path
     fresh: bool
@@ -100,7 +100,7 @@ class Run:
         since, began = datetime.now(UTC), time.monotonic()
         self.tallies = {slug: Tally() for slug in self.localities}
         for file in self.files:
-            rejected = RejectedRows(rejected_file(mesh, file.path))
+            rejected = RejectedRows(rejected_file(mesh, file.path), file.kind)
             self.skipped_rows += await feed_file(
                 mesh, file, self.localities, self.speed, self.tallies, rejected, self.console
             )

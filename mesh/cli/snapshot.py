@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -22,16 +24,24 @@ Places = list[tuple[str, str]]
 """Localities and services."""
 
 
-async def take(mesh: RunningMesh) -> Snapshot:
-    """Fetches everything from every service. Raises a MeshError when one does not answer."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is kept of all that is read; the rest passes by page by page and takes no memory."""
+
+    entry: Callable[[Entry], bool] = lambda entry: True
+    effect: Callable[[EffectRecord], bool] = lambda effect: True
+
+
+async def take(mesh: RunningMesh, wanted: Wanted = Wanted()) -> Snapshot:
+    """Fetches what is wanted from every service. Raises a MeshError when one does not answer."""
     names = [(slug, name) for slug in mesh.localities for name in await mesh.services(slug)]
     statuses = await _each(names, lambda slug, name: _status(mesh, slug, name))
     watches = await _each(names, lambda slug, name: _watches(mesh, slug, name))
     letters = await _each(names, lambda slug, name: dead_letters(mesh, slug, name))
-    effects = await _each(names, lambda slug, name: _effects(mesh, slug, name))
+    effects = await _each(names, lambda slug, name: _effects(mesh, slug, name, wanted))
     logs = await asyncio.gather(
         *(
-            _log(mesh, slug, name, log)
+            _log(mesh, slug, name, log, wanted)
             for (slug, name), status in zip(names, statuses, strict=True)
             for log in status.logs
         )
@@ -91,37 +101,39 @@ async def _watches(mesh: RunningMesh, slug: str, name: str) -> list[Watch]:
     ]
 
 
-async def _effects(mesh: RunningMesh, slug: str, name: str) -> list[EffectRecord]:
-    request = v1.ReadEffectsRequest(service=name)
-    return [
-        EffectRecord(
-            subscription=effect.subscription,
-            line=effect.line,
-            sequence=effect.sequence,
-            causation_id=effect.causation_id,
-            committed=dict(effect.committed),
-            caused_at=_moment(effect.caused_at),
-            committed_at=_moment(effect.committed_at),
-        )
-        async for page in mesh.pages(slug, "ReadEffects", request)
-        for effect in page.effects
-    ]
+async def _effects(mesh: RunningMesh, slug: str, name: str, wanted: Wanted) -> list[EffectRecord]:
+    pages = mesh.pages(slug, "ReadEffects", v1.ReadEffectsRequest(service=name))
+    return [effect async for page in pages for effect in map(_effect, page.effects) if wanted.effect(effect)]
 
 
-async def _log(mesh: RunningMesh, slug: str, name: str, log: v1.LogStatus) -> LogRecord:
-    entries = [_entry(entry) for entry in await log_entries(mesh, slug, v1.ReadLogRequest(service=name, log=log.log))]
+def _effect(effect: v1.Effect) -> EffectRecord:
+    return EffectRecord(
+        subscription=intern(effect.subscription),
+        line=intern(effect.line),
+        sequence=effect.sequence,
+        causation_id=effect.causation_id,
+        committed={intern(kind): count for kind, count in effect.committed.items()},
+        caused_at=_moment(effect.caused_at),
+        committed_at=_moment(effect.committed_at),
+    )
+
+
+async def _log(mesh: RunningMesh, slug: str, name: str, log: v1.LogStatus, wanted: Wanted) -> LogRecord:
+    pages = mesh.pages(slug, "ReadLog", v1.ReadLogRequest(service=name, log=log.log))
+    entries = [entry async for page in pages for entry in map(_entry, page.entries) if wanted.entry(entry)]
     return LogRecord(slug, name, log.log, log.stream, log.published, entries)
 
 
 def _entry(entry: v1.LogEntry) -> Entry:
+    """What is the same in many entries is one string: an entry takes 400 bytes instead of 740."""
     return Entry(
         position=entry.position,
-        line=entry.line,
+        line=intern(entry.line),
         sequence=entry.sequence,
-        subject=entry.subject,
-        type=entry.headers.get("ce-type", ""),
+        subject=intern(entry.subject),
+        type=intern(entry.headers.get("ce-type", "")),
         id=entry.headers.get("ce-id", ""),
-        source=entry.headers.get("ce-source", ""),
+        source=intern(entry.headers.get("ce-source", "")),
         causation_id=entry.headers.get("ce-causationid", ""),
         at=_moment(entry.committed_at),
     )

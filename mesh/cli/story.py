@@ -107,7 +107,11 @@ class Story:
 
 async def of(mesh: RunningMesh, id: str) -> Story:
     """The story of the event whose id begins or ends so. Raises NotFound, UsageError when several do."""
-    taken = await snapshot.take(mesh)
+    wanted = snapshot.Wanted(
+        entry=lambda entry: _is_meant(entry.id, id) or _is_meant(entry.causation_id, id),
+        effect=lambda effect: _is_meant(effect.causation_id, id),
+    )
+    taken = await snapshot.take(mesh, wanted)
     logged = _logged(taken, id)
     log, entry = logged[0]
     request = ReadLogRequest(service=log.service, log=log.name, after_position=entry.position - 1, limit=1)

@@ -12,8 +12,9 @@ from mesh import localities as known
 from mesh.cli.exits import Exit, UsageError
 from mesh.cli.interrupts import run_interruptibly
 from mesh.cli.options import AsJson
-from mesh.cli.readings_file import ReadingsFile
+from mesh.cli.readings_file import READINGS
 from mesh.cli.replay import Speed, parse_speed
+from mesh.cli.rows_file import RowsFile
 from mesh.cli.run import Run
 from mesh.config import load
 
@@ -47,7 +48,7 @@ def up(
     slugs = _slugs(localities)
     settings = load() if data is None else load(data_dir=data)
     with ExitStack() as opened:
-        files = [opened.enter_context(ReadingsFile(path)) for path in replay or []]
+        files = [opened.enter_context(RowsFile(path, READINGS)) for path in replay or []]
         run = Run(slugs, files, parse_speed(speed), settings.data_dir, fresh, exit_, as_json)
         try:
             code = run_interruptibly(run.through())

@@ -17,6 +17,9 @@ REPLICA_SET = "lienthong"
 
 _NOT_YET_INITIALIZED = 94  # error codes of MongoDB
 _CACHE_GB = 0.5
+_CONNECTIONS = 1500
+_SESSIONS = 2 * _CONNECTIONS
+"""Every operation needs one. By default the storage engine makes room for 33 000, which takes 38 MiB at once."""
 _OPLOG_MB = 512
 """Nobody follows the oplog of a lone member; by default it may take 5 % of the disk."""
 _TRANSACTION_S = 3
@@ -37,6 +40,7 @@ class Mongod:
             [
                 *(binaries.mongod(), "--quiet", "--dbpath", data, "--bind_ip", LOOPBACK, "--port", str(port)),
                 *("--replSet", REPLICA_SET, "--oplogSize", str(_OPLOG_MB), "--wiredTigerCacheSizeGB", str(_CACHE_GB)),
+                *("--maxConns", str(_CONNECTIONS), "--wiredTigerEngineConfigString", f"session_max={_SESSIONS}"),
                 "--nounixsocket",  # a killed mongod leaves its socket in /tmp
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                 *("--setParameter", f"transactionLifetimeLimitSeconds={_TRANSACTION_S}"),

@@ -44,6 +44,8 @@ class AlertState:
     """Hours in a row at or below the level."""
     last_index_hour: int | None = None
     """The last hour that had an index."""
+    level: int = 0
+    """What the hour that first reached the band had to pass."""
 
     def as_dict(self) -> dict[str, Any]:
         """What a document keeps of it; `AlertState(**kept)` is the way back."""
@@ -58,6 +60,8 @@ class Raised:
     band: int
     index: int
     pollutant: Pollutant
+    level: int
+    """What the index passed."""
     previous_band: int = 0
 
 
@@ -117,7 +121,7 @@ def _with_index(state: AlertState, hour: int, index: Index, level: int) -> tuple
     if index.value > level:
         if index.band <= state.band:
             return replace(state, quiet=0), []
-        risen = AlertState(True, index.band, index.value, str(index.pollutant), hour, 0, hour)
+        risen = AlertState(True, index.band, index.value, str(index.pollutant), hour, 0, hour, level)
         return risen, [_raised(risen, state.band)]
     if not state.active:
         return state, []
@@ -127,7 +131,7 @@ def _with_index(state: AlertState, hour: int, index: Index, level: int) -> tuple
 
 
 def _raised(state: AlertState, previous_band: int) -> Raised:
-    return Raised(state.hour, state.band, state.index, Pollutant(state.pollutant), previous_band)
+    return Raised(state.hour, state.band, state.index, Pollutant(state.pollutant), state.level, previous_band)
 
 
 def _ended(state: AlertState) -> AlertState:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from mongoengine import BooleanField, FloatField, IntField, LongField, StringField
@@ -21,10 +23,30 @@ class RecordField(BaseField):
     """A flat mapping, stored as it is. MongoEngine's DictField wraps each one, which costs half of a reading."""
 
     def to_mongo(self, value: Any, *_: Any, **__: Any) -> Any:
-        return {str(name): entry for name, entry in value.items()}
+        return dict(value)
 
     def to_python(self, value: Any) -> Any:
         return dict(value)
+
+
+class RowsField(BaseField):
+    """A list of flat mappings, stored as it is."""
+
+    def to_mongo(self, value: Any, *_: Any, **__: Any) -> Any:
+        return list(value)
+
+    def to_python(self, value: Any) -> Any:
+        return list(value)
+
+
+class MomentsField(BaseField):
+    """A set of milliseconds of one hour, four bytes each: with every millisecond of the hour it fits a document."""
+
+    def to_mongo(self, value: Any, *_: Any, **__: Any) -> Any:
+        return struct.pack(f"<{len(value)}I", *sorted(value))
+
+    def to_python(self, value: Any) -> Any:
+        return set(struct.unpack(f"<{len(value) // 4}I", value) if isinstance(value, bytes) else value)
 
 
 class Station(Document):
@@ -38,17 +60,15 @@ class Station(Document):
     meta = {"collection": "stations"}
 
 
-class Reading(Document):
-    """What a station reported for one moment."""
+class Readings(Document):
+    """What a station reported of one hour in one call. Which moments are known is told by the hour, not by these."""
 
     id = StringField(primary_key=True)
     station_id = StringField(required=True)
-    observed_at_ms = LongField(required=True)
     received_at_ms = LongField(required=True)
-    measured = RecordField(default=dict)
-    """As reported: µg/m³ by pollutant, `temperature_c`, `humidity_percent`."""
-    flags = StringField()
-    """Quality flags, separated by spaces."""
+    rows = RowsField(default=list)
+    """In the order they came, each as reported: `observed_at_ms`, µg/m³ by pollutant, `temperature_c`,
+    `humidity_percent`; and its quality `flags` separated by spaces, where it has any."""
     meta = {"collection": "readings"}
 
 
@@ -58,6 +78,8 @@ class Hour(Document):
     id = StringField(primary_key=True)
     station_id = StringField(required=True)
     hour = LongField(required=True)
+    heard = MomentsField(default=set)
+    """Moments of its readings, in milliseconds after its start: a second reading of one is a duplicate."""
     sums = RecordField(default=dict)
     """Sum by pollutant of what entered the means."""
     counts = RecordField(default=dict)
@@ -69,17 +91,21 @@ class Hour(Document):
     index = IntField()
     """As published; None when there is none."""
     pollutant = StringField()
+    alert_level = IntField()
+    """VN_AQI it had to pass, set when it closes: road works heard of later judge it no more."""
     alert = RecordField(default=dict)
     """The alert's state after this hour; empty when the fold has not passed it."""
     meta = {"collection": "hours", "indexes": [("station_id", "hour")]}
 
-    def add(self, values: Mapping[str, int]) -> None:
-        """Lets what is sound of a reading enter the means."""
-        sums, counts = self.sums, self.counts
-        for pollutant, value in values.items():
-            sums[pollutant] = sums.get(pollutant, 0) + value
-            counts[pollutant] = counts.get(pollutant, 0) + 1
-        self.used += 1
+    def add(self, readings: Iterable[Mapping[str, int]]) -> None:
+        """Lets what is sound of readings enter the means."""
+        sums, counts, used = self.sums, self.counts, 0
+        for values in readings:
+            used += 1
+            for pollutant, value in values.items():
+                sums[pollutant] = sums.get(pollutant, 0) + value
+                counts[pollutant] = counts.get(pollutant, 0) + 1
+        self.used += used
 
 
 class Watch(Document):
@@ -100,17 +126,25 @@ class Watch(Document):
     """The alert as published."""
     silent = BooleanField(default=False)
     """Whether the clock lifted the alert, after the latest closed hour."""
+    dust = RecordField(default=dict)
+    """Spans of road works near the station by restriction id, as `dust_level` takes them."""
     received_at_ms = LongField(default=0)
     due_at_ms = LongField(default=NEVER_MS)
     """When the clock closes the open hour or lifts the alert, whichever is first."""
     meta = {"collection": "watches", "indexes": ["has_open_hour", "due_at_ms"]}
 
 
-def reading_id(station_id: str, at_ms: int) -> str:
-    """Id of a reading: station and moment, so a second one is a duplicate."""
+def readings_id(station_id: str, at_ms: int) -> str:
+    """Id of readings that came together: station and moment of the first. No moment is kept twice."""
     return f"{station_id}|{(_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec='milliseconds')}"
 
 
 def hour_id(station_id: str, hour: int) -> str:
     """Id of an hour: station and start."""
-    return f"{station_id}|{(_EPOCH + timedelta(hours=hour)).isoformat(timespec='hours')}"
+    return f"{station_id}|{_start(hour)}"
+
+
+@lru_cache(maxsize=4096)
+def _start(hour: int) -> str:
+    """Stations of a call report the same hours."""
+    return (_EPOCH + timedelta(hours=hour)).isoformat(timespec="hours")

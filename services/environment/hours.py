@@ -6,13 +6,14 @@ Use: say which hours come (`needed_hours`), fill `hours`, `add` the readings, `s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.environment import air_quality_alert as alerts
 from services.environment.air_quality_alert import AlertState, Transition
 from services.environment.documents import NEVER_MS, Hour, Station, Watch, hour_id
+from services.environment.dust_level import level_of, without_past
 from services.environment.messages import alert_changed, hour_recorded, means_of, published_index
 from services.environment.reading_quality import Verdict
 from services.environment.settings import EnvironmentSettings
@@ -54,16 +55,19 @@ class StationHours:
     _means: dict[int, Means] = field(default_factory=dict)
     """Means of the hours, once all readings are in."""
 
-    def add(self, hour: int, verdict: Verdict) -> None:
-        """Adds an accepted reading to its hour."""
+    def add(self, hour: int, moments_ms: Iterable[int], verdicts: Collection[Verdict]) -> None:
+        """Adds accepted readings to their hour."""
         document = self.hours.get(hour)
         if document is None:
             document = self.hours[hour] = Hour(id=hour_id(self.station.id, hour), station_id=self.station.id, hour=hour)
         self.touched.add(hour)
-        document.flagged += bool(verdict.flags)
-        if verdict.values:
+        start_ms = hour * HOUR_MS
+        document.heard.update([at_ms - start_ms for at_ms in moments_ms])
+        document.flagged += sum(bool(verdict.flags) for verdict in verdicts)
+        values = [verdict.values for verdict in verdicts if verdict.values]
+        if values:
             self.changed.add(hour)
-            document.add(verdict.values)
+            document.add(values)
 
     def settle(self, received_ms: int) -> None:
         """Closes and corrects what the added readings close and correct."""
@@ -115,7 +119,7 @@ class StationHours:
         before = [h for h in self.hours if first - _BEFORE <= h < first and self.hours[h].alert]
         state = AlertState(**self.hours[max(before)].alert) if before else AlertState()
         for hour in sorted(hour for hour in self.hours if first <= hour <= latest):
-            state, _ = alerts.step(state, hour, published_index(self.hours[hour]), self.settings.alert_index)
+            state, _ = alerts.step(state, hour, published_index(self.hours[hour]), self._level_of(hour))
             self._remember(hour, state)
         published = self._published()
         if self.watch.silent and state.active and state.last_index_hour == published.last_index_hour:
@@ -128,9 +132,8 @@ class StationHours:
     def _close(self, hours: Iterable[int]) -> None:
         for hour in hours:
             self._record(hour)
-            state, transitions = alerts.step(
-                self._published(), hour, published_index(self.hours[hour]), self.settings.alert_index
-            )
+            index, level = published_index(self.hours[hour]), self._level_of(hour)
+            state, transitions = alerts.step(self._published(), hour, index, level)
             self._remember(hour, state)
             self._publish(state, transitions)
             self.watch.latest_closed_hour = hour
@@ -142,9 +145,16 @@ class StationHours:
         index = self._index_of(hour)
         document.index, document.pollutant = (index.value, str(index.pollutant)) if index else (None, None)
         document.revision += 1
+        if document.alert_level is None:
+            document.alert_level = level_of(hour, self.watch.dust, self.settings.alert_index)
         self.touched.add(hour)
         self._keep_particles(hour)
         self.emit(hour_recorded(self.station, document))
+
+    def _level_of(self, hour: int) -> int:
+        """The level an hour was closed with; hours from before levels were kept had the usual one."""
+        kept: int | None = self.hours[hour].alert_level
+        return self.settings.alert_index if kept is None else kept
 
     def _index_of(self, hour: int) -> Index | None:
         return hourly_index([self._means_of(hour), *(self._particles(hour - i) for i in range(1, NOWCAST_HOURS))])
@@ -180,6 +190,8 @@ class StationHours:
             self.emit(alert_changed(self.station, transition))
 
     def _set_due(self) -> None:
+        if self.watch.dust and self.watch.latest_closed_hour is not None:
+            self.watch.dust = without_past(self.watch.dust, self.watch.latest_closed_hour)
         closes = self._closes_at_ms() if self.watch.has_open_hour else NEVER_MS
         self.watch.due_at_ms = min(closes, self._silent_at_ms())
 

@@ -1,12 +1,14 @@
 """What becomes of a batch of readings: accepted, duplicate or rejected, row by row.
 
-However many rows there are, the store is asked four times. What a reading decides depends on its station's watch, a
-document with a known id: two batches for one station cannot both be committed on the same knowledge.
+However many rows there are, the store is asked three times, five where they are late. What a reading decides depends on
+its station's watch and on its hour, documents with known ids: two batches for one station cannot both be committed on
+the same knowledge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,25 +16,15 @@ from lienthong.environment import v1
 from mesh.errors import NotFound, Violation
 from mesh.store import Documents
 from mesh.validation import check_row
-from services.environment.documents import Reading, Station, Watch, reading_id
-from services.environment.hours import HOUR_MS
-from services.environment.loading import load_hours, save_hours
+from services.environment.documents import Readings, Station, Watch, readings_id
+from services.environment.hours import HOUR_MS, StationHours
+from services.environment.loading import load_heard, load_hours, save_hours
 from services.environment.messages import conditions_of, measured_by, to_ms
-from services.environment.reading_quality import Sound, Verdict, judge
+from services.environment.reading_quality import Judge, Sound, Verdict
 from services.environment.settings import EnvironmentSettings
 
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row that is not rejected."""
-
-    id: str
-    at_ms: int
-    reading: v1.Reading
-
-    @property
-    def hour(self) -> int:
-        return self.at_ms // HOUR_MS
+_Rows = dict[str, list[tuple[int, v1.Reading]]]
+"""Readings with their moments in Unix milliseconds, by station, in the order they came."""
 
 
 @dataclass(slots=True)
@@ -48,82 +40,91 @@ class Intake:
     def record(self, readings: Sequence[v1.Reading]) -> v1.ReadingsOutcome:
         """Keeps what is good of a batch. Raises NotFound where every row is of an unregistered station."""
         self.outcome.rows = len(readings)
-        rows = self._fresh(list(self._sift(readings)))
-        watches = self._watches(rows)
-        reported = {id: {row.hour for row in of_station} for id, of_station in rows.items()}
-        for book in load_hours(self.store, self.emit, self.settings, watches, reported):
-            for row in rows[book.watch.id]:
-                book.add(row.hour, self._accept(row, book.watch))
+        rows = self._sift(readings)
+        known = self.store.get_many(Watch, rows)
+        watches = {id: known.get(id) or Watch(id=id) for id in rows}
+        fresh = self._fresh(rows, watches)
+        loaded = [watches[id] for id in fresh]
+        for book in load_hours(self.store, self.emit, self.settings, loaded, _hours_of(fresh)):
+            self._accept(fresh[book.watch.id], book)
             book.settle(self.now_ms)
             save_hours(self.store, book)
         return self.outcome
 
-    def _sift(self, readings: Sequence[v1.Reading]) -> Iterator[_Row]:
+    def _sift(self, readings: Sequence[v1.Reading]) -> _Rows:
         """Rows that are not rejected."""
         stations = self.store.get_many(Station, {reading.station_id for reading in readings})
+        latest_ms = self.now_ms + 1000 * self.settings.clock_tolerance_s
+        rows: _Rows = {}
         for index, reading in enumerate(readings):
-            violation = self._violation(reading, stations)
+            id, at_ms = reading.station_id, to_ms(reading.observed_at)
+            violation = _violation(reading, at_ms > latest_ms, id in stations)
             if violation:
                 self.outcome.rejected.add(index=index, field=violation.field, rule=violation.rule)
-                continue
-            at_ms = to_ms(reading.observed_at)
-            yield _Row(reading_id(reading.station_id, at_ms), at_ms, reading)
+            elif id in rows:
+                rows[id].append((at_ms, reading))
+            else:
+                rows[id] = [(at_ms, reading)]
         if readings and sum(row.rule == NotFound.reason for row in self.outcome.rejected) == len(readings):
             raise NotFound("station", readings[0].station_id)
+        return rows
 
-    def _violation(self, reading: v1.Reading, stations: dict[str, Station]) -> Violation | None:
-        violations = check_row(reading)
-        if violations:
-            return violations[0]
-        if to_ms(reading.observed_at) > self.now_ms + 1000 * self.settings.clock_tolerance_s:
-            return Violation("observed_at", "not_in_future", "must not be ahead of the clock")
-        if reading.station_id not in stations:
-            return Violation("station_id", NotFound.reason, "must be registered")
-        return None
-
-    def _fresh(self, rows: Sequence[_Row]) -> dict[str, list[_Row]]:
-        """Rows not known yet, by station; the others are duplicates."""
-        seen = set(self.store.get_many(Reading, [row.id for row in rows]))
-        fresh: dict[str, list[_Row]] = {}
-        for row in rows:
-            if row.id in seen:
-                self.outcome.duplicate += 1
-                continue
-            seen.add(row.id)
-            fresh.setdefault(row.reading.station_id, []).append(row)
+    def _fresh(self, rows: _Rows, watches: Mapping[str, Watch]) -> _Rows:
+        """Rows of moments not heard of yet; the others are duplicates."""
+        hours = load_heard(self.store, watches, _hours_of(rows))
+        fresh: _Rows = {}
+        for id, of_station in rows.items():
+            heard = {hour * HOUR_MS + ms for hour, found in hours[id].items() for ms in found.heard}
+            for row in of_station:
+                if row[0] in heard:
+                    self.outcome.duplicate += 1
+                else:
+                    heard.add(row[0])
+                    fresh.setdefault(id, []).append(row)
         return fresh
 
-    def _watches(self, ids: Iterable[str]) -> list[Watch]:
-        known = self.store.get_many(Watch, ids)
-        return [known.get(id) or Watch(id=id) for id in ids]
-
-    def _accept(self, row: _Row, watch: Watch) -> Verdict:
-        """Keeps a reading and lets the watch remember it."""
-        measured = measured_by(row.reading)
+    def _accept(self, rows: Sequence[tuple[int, v1.Reading]], book: StationHours) -> None:
+        """Judges and keeps readings of one station, and lets its watch remember them."""
+        watch = book.watch
         sound = None if watch.sound_at_ms is None else Sound(watch.sound_at_ms, watch.sound_values)
-        verdict = judge(measured, row.at_ms, watch.latest_distinct_ms, sound)
-        self.store.put(
-            Reading(
-                id=row.id,
-                station_id=watch.id,
-                observed_at_ms=row.at_ms,
-                received_at_ms=self.now_ms,
-                measured=measured | conditions_of(row.reading),
-                flags=" ".join(verdict.flags),
-            )
-        )
-        self.outcome.accepted += 1
-        self.outcome.flagged += bool(verdict.flags)
-        _remember(watch, row.at_ms, verdict)
-        return verdict
+        judge = Judge(watch.latest_distinct_ms, sound)
+        verdicts: dict[int, list[Verdict]] = defaultdict(list)
+        kept: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for at_ms, reading in rows:
+            measured, conditions = measured_by(reading), conditions_of(reading)
+            verdict = judge.hear(measured, at_ms)
+            verdicts[at_ms // HOUR_MS].append(verdict)
+            kept[at_ms // HOUR_MS].append(_row(at_ms, measured, conditions, verdict))
+        for hour, of_hour in kept.items():
+            book.add(hour, [row["observed_at_ms"] for row in of_hour], verdicts[hour])
+            self._keep(watch.id, of_hour)
+        watch.latest_distinct_ms = judge.latest_distinct_ms
+        if judge.latest_sound is not None:
+            watch.sound_at_ms, watch.sound_values = judge.latest_sound.at_ms, judge.latest_sound.values
+        self.outcome.accepted += len(rows)
+        self.outcome.flagged += sum(bool(verdict.flags) for of_hour in verdicts.values() for verdict in of_hour)
+
+    def _keep(self, station_id: str, rows: list[dict[str, Any]]) -> None:
+        id = readings_id(station_id, rows[0]["observed_at_ms"])
+        self.store.put(Readings(id=id, station_id=station_id, received_at_ms=self.now_ms, rows=rows))
 
 
-def _remember(watch: Watch, at_ms: int, verdict: Verdict) -> None:
-    if not verdict.is_repeat and _is_later(at_ms, watch.latest_distinct_ms):
-        watch.latest_distinct_ms = at_ms
-    if verdict.is_sound and _is_later(at_ms, watch.sound_at_ms):
-        watch.sound_at_ms, watch.sound_values = at_ms, verdict.values
+def _hours_of(rows: _Rows) -> dict[str, set[int]]:
+    return {id: {at_ms // HOUR_MS for at_ms, _ in of_station} for id, of_station in rows.items()}
 
 
-def _is_later(at_ms: int, than_ms: int | None) -> bool:
-    return than_ms is None or at_ms > than_ms
+def _violation(reading: v1.Reading, is_ahead: bool, is_registered: bool) -> Violation | None:
+    violations = check_row(reading)
+    if violations:
+        return violations[0]
+    if is_ahead:
+        return Violation("observed_at", "not_in_future", "must not be ahead of the clock")
+    if not is_registered:
+        return Violation("station_id", NotFound.reason, "must be registered")
+    return None
+
+
+def _row(at_ms: int, measured: dict[str, float], conditions: dict[str, float], verdict: Verdict) -> dict[str, Any]:
+    """A reading as it is kept."""
+    row = {"observed_at_ms": at_ms, **measured, **conditions}
+    return row | {"flags": " ".join(verdict.flags)} if verdict.flags else row

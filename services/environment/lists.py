@@ -10,12 +10,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lienthong.environment import v1
 from mesh.errors import InvalidArgument
+from mesh.pages import PAGE, foreign_token, page, page_by_id
 from mesh.store import Documents
 from services.environment.documents import Hour, Station
 from services.environment.messages import day_message, hour_message, means_of, station_message
 from services.environment.vn_aqi import Means, daily_index
 
-PAGE: Final = 100
 MAX_DAYS_BETWEEN: Final = 31
 
 # A day begins at 00:00 in Asia/Ho_Chi_Minh, +07:00 all year.
@@ -25,11 +25,9 @@ _NS_PER_HOUR: Final = 3_600_000_000_000
 
 
 def list_stations(store: Documents, request: v1.ListStationsRequest) -> v1.ListStationsResponse:
-    """A page of stations; its token is the last id."""
-    size = request.page_size or PAGE
-    found = store.find(Station, id__gt=request.page_token, order_by=("id",), limit=size + 1)
-    token = found[size - 1].id if len(found) > size else ""
-    return v1.ListStationsResponse(stations=map(station_message, found[:size]), next_page_token=token)
+    """A page of stations."""
+    found, token = page_by_id(store, Station, request)
+    return v1.ListStationsResponse(stations=map(station_message, found), next_page_token=token)
 
 
 def list_hours(store: Documents, request: v1.ListHourlyAirQualityRequest) -> v1.ListHourlyAirQualityResponse:
@@ -40,8 +38,8 @@ def list_hours(store: Documents, request: v1.ListHourlyAirQualityRequest) -> v1.
     if request.HasField("until"):
         bounds["hour__lt"] = _first_hour(request.until)
     found = _closed_hours(store, request.station_id, limit=size + 1, **bounds)
-    token = str(found[size - 1].hour) if len(found) > size else ""
-    return v1.ListHourlyAirQualityResponse(hours=map(hour_message, found[:size]), next_page_token=token)
+    hours, token = page(found, size, lambda hour: str(hour.hour))
+    return v1.ListHourlyAirQualityResponse(hours=map(hour_message, hours), next_page_token=token)
 
 
 def list_days(store: Documents, request: v1.ListDailyAirQualityRequest) -> v1.ListDailyAirQualityResponse:
@@ -79,9 +77,7 @@ def _from_hour(request: v1.ListHourlyAirQualityRequest) -> int:
         try:
             return int(request.page_token) + 1
         except ValueError:
-            raise InvalidArgument.field(
-                "page_token", "must be the next_page_token of a page", rule="page_token"
-            ) from None
+            raise foreign_token() from None
     return _first_hour(getattr(request, "from"))  # a keyword; unset it is 1970
 
 

@@ -11,6 +11,18 @@ from services.environment.hours import StationHours, needed_hours
 from services.environment.settings import EnvironmentSettings
 
 
+def load_heard(
+    store: Documents, watches: Mapping[str, Watch], reported: Mapping[str, Iterable[int]]
+) -> dict[str, dict[int, Hour]]:
+    """Hours that readings are `reported` of, where they exist, by station. Open ones come along, for `load_hours`."""
+    wanted = [hour_id(id, hour) for id, hours in reported.items() for hour in hours]
+    wanted += [hour_id(watch.id, watch.latest_hour) for watch in watches.values() if watch.has_open_hour]
+    heard: dict[str, dict[int, Hour]] = {id: {} for id in reported}
+    for document in store.get_many(Hour, wanted).values():
+        heard[document.station_id][document.hour] = document
+    return heard
+
+
 def load_hours(
     store: Documents,
     emit: Callable[[Any], None],

@@ -14,7 +14,9 @@ from services.environment.air_quality_alert import Lifted, Raised, Transition
 from services.environment.documents import Hour, Station
 from services.environment.vn_aqi import PG_PER_UG, Index, Pollutant
 
-_FIELD: Final = {p: f"{p}_ug_m3" for p in Pollutant}
+# Plain text is hashed and compared sooner than members of an enum.
+_FIELD: Final = {str(p): f"{p}_ug_m3" for p in Pollutant}
+_FIELDS: Final = tuple(_FIELD.items())
 _NUMBER: Final = {str(p): v1.Pollutant.Value(f"POLLUTANT_{p.name}") for p in Pollutant}
 _CONDITIONS: Final = ("temperature_c", "humidity_percent")
 
@@ -39,10 +41,10 @@ def end_of(hour: int) -> Timestamp:
     return start_of(hour + 1)
 
 
-def measured_by(reading: v1.Reading) -> dict[Pollutant, float]:
+def measured_by(reading: v1.Reading) -> dict[str, float]:
     """What a reading says of each pollutant it measured."""
     said = reading.concentrations
-    return {p: getattr(said, field) for p, field in _FIELD.items() if said.HasField(field)}
+    return {p: getattr(said, field) for p, field in _FIELDS if said.HasField(field)}
 
 
 def conditions_of(reading: v1.Reading) -> dict[str, float]:
@@ -115,6 +117,7 @@ def alert_raised(station: Station, raised: Raised) -> v1.AirQualityAlertRaised:
         location=_location(station),
         pollutant=_NUMBER[raised.pollutant],
         previous_band=raised.previous_band,
+        alert_index=raised.level,
     )
 
 
@@ -128,10 +131,10 @@ def alert_lifted(station: Station, lifted: Lifted) -> v1.AirQualityAlertLifted:
     )
 
 
-def means_of(hour: Hour) -> dict[Pollutant, int]:
-    """Means of an hour in pg/m³."""
+def means_of(hour: Hour) -> dict[str, int]:
+    """Means of an hour in pg/m³, by pollutant."""
     counts = hour.counts
-    return {Pollutant(name): vn_aqi.mean(total, counts[name]) for name, total in hour.sums.items()}
+    return {pollutant: vn_aqi.mean(total, counts[pollutant]) for pollutant, total in hour.sums.items()}
 
 
 def published_index(hour: Hour) -> Index | None:
@@ -139,7 +142,7 @@ def published_index(hour: Hour) -> Index | None:
     return None if hour.index is None else Index(hour.index, Pollutant(hour.pollutant))
 
 
-def _concentrations(means: Mapping[Pollutant, int]) -> v1.Concentrations:
+def _concentrations(means: Mapping[str, int]) -> v1.Concentrations:
     return v1.Concentrations(**{_FIELD[p]: value / PG_PER_UG for p, value in means.items()})
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
-from typing import Final
+from itertools import compress, product
+from typing import Final, NamedTuple
 
 from services.environment.vn_aqi import Pollutant, to_pg_m3
 
@@ -35,12 +36,11 @@ class Sound:
     """In pg/m³."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a reading is worth."""
 
-    flags: tuple[Flag, ...] = ()
-    values: Mapping[Pollutant, int] = field(default_factory=dict)
+    flags: tuple[Flag, ...]
+    values: Mapping[str, int]
     """What enters the means, in pg/m³."""
 
     @property
@@ -51,33 +51,50 @@ class Verdict:
     @property
     def is_sound(self) -> bool:
         """Whether the next reading may be compared with this one: no flag but UNIT_SCALE, which concerns one value."""
-        return all(flag is Flag.UNIT_SCALE for flag in self.flags)
+        return not self.flags or self.flags == (Flag.UNIT_SCALE,)
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges a station's readings one after another."""
+
+    latest_distinct_ms: int | None
+    latest_sound: Sound | None
+
+    def hear(self, measured: Mapping[str, float], at_ms: int) -> Verdict:
+        """Judges one reading of µg/m³, and remembers what the next ones are judged by."""
+        distinct_ms, sound = self.latest_distinct_ms, self.latest_sound
+        verdict = judge(measured, at_ms, distinct_ms, sound)
+        if (distinct_ms is None or at_ms > distinct_ms) and not verdict.is_repeat:
+            self.latest_distinct_ms = at_ms
+        if (sound is None or at_ms > sound.at_ms) and verdict.is_sound:
+            self.latest_sound = Sound(at_ms, verdict.values)
+        return verdict
 
 
 def judge(
-    measured: Mapping[Pollutant, float], at_ms: int, latest_distinct_ms: int | None, latest_sound: Sound | None
+    measured: Mapping[str, float], at_ms: int, latest_distinct_ms: int | None, latest_sound: Sound | None
 ) -> Verdict:
     """Judges one reading of µg/m³ against the station's latest distinct and latest sound reading."""
-    plausible = {p: to_pg_m3(value) for p, value in measured.items() if not _out_of_range(p, value)}
-    values = {p: value for p, value in plausible.items() if not 0 < value < _UNIT_SCALE_PG_M3.get(p, 0)}
-    found = {
-        Flag.RANGE: len(plausible) < len(measured),
-        Flag.JUMP: latest_sound is not None and _jumps(values, at_ms, latest_sound),
-        Flag.REPEAT: latest_distinct_ms is not None and abs(at_ms - latest_distinct_ms) < _REPEAT_MS,
-        Flag.UNIT_SCALE: len(values) < len(plausible),
-    }
-    verdict = Verdict(tuple(flag for flag, holds in found.items() if holds), values)
-    return verdict if verdict.is_sound else Verdict(verdict.flags)
-
-
-def _out_of_range(pollutant: Pollutant, ug_m3: float) -> bool:
-    return not math.isfinite(ug_m3) or not 0 <= to_pg_m3(ug_m3) <= _MAX_PG_M3[pollutant]
-
-
-def _jumps(values: Mapping[Pollutant, int], at_ms: int, before: Sound) -> bool:
-    if abs(at_ms - before.at_ms) > _JUMP_MS:
-        return False
-    return any(abs(value - before.values[p]) > _MAX_STEP_PG_M3[p] for p, value in values.items() if p in before.values)
+    comparable = latest_sound is not None and abs(at_ms - latest_sound.at_ms) <= _JUMP_MS
+    before: Mapping[str, int] = latest_sound.values if comparable and latest_sound else {}
+    values: dict[str, int] = {}
+    is_out_of_range = is_off_scale = jumps = False
+    for pollutant, ug_m3 in measured.items():
+        greatest, least, step = _LIMITS_PG_M3[pollutant]
+        pg_m3 = to_pg_m3(ug_m3) if math.isfinite(ug_m3) else -1
+        if not 0 <= pg_m3 <= greatest:
+            is_out_of_range = True
+        elif 0 < pg_m3 < least:
+            is_off_scale = True
+        else:
+            values[pollutant] = pg_m3
+            if pollutant in before and abs(pg_m3 - before[pollutant]) > step:
+                jumps = True
+    is_repeat = latest_distinct_ms is not None and abs(at_ms - latest_distinct_ms) < _REPEAT_MS
+    if is_out_of_range or jumps or is_repeat:
+        values = {}
+    return Verdict(_FLAGS[is_out_of_range, jumps, is_repeat, is_off_scale], values)
 
 
 def _read_limits(flag: Flag, limit: str) -> dict[str, float]:
@@ -85,12 +102,12 @@ def _read_limits(flag: Flag, limit: str) -> dict[str, float]:
     return {row["pollutant"]: float(row["value"]) for row in rows if (row["flag"], row["limit"]) == (flag, limit)}
 
 
-def _in_pg_m3(limits: Mapping[str, float]) -> dict[Pollutant, int]:
-    return {Pollutant(name): to_pg_m3(value) for name, value in limits.items()}
-
-
-_MAX_PG_M3: Final = _in_pg_m3(_read_limits(Flag.RANGE, "max_ug_m3"))
-_UNIT_SCALE_PG_M3: Final = _in_pg_m3(_read_limits(Flag.UNIT_SCALE, "min_ug_m3"))
-_MAX_STEP_PG_M3: Final = _in_pg_m3(_read_limits(Flag.JUMP, "max_step_ug_m3"))
+_MAX: Final = _read_limits(Flag.RANGE, "max_ug_m3")
+_MIN: Final = _read_limits(Flag.UNIT_SCALE, "min_ug_m3")
+_STEP: Final = _read_limits(Flag.JUMP, "max_step_ug_m3")
+_LIMITS_PG_M3: Final = {str(p): (to_pg_m3(_MAX[p]), to_pg_m3(_MIN.get(p, 0)), to_pg_m3(_STEP[p])) for p in Pollutant}
+"""Greatest value, least value other than 0, and greatest step, by pollutant."""
+_FLAGS: Final = {holds: tuple(compress(Flag, holds)) for holds in product((False, True), repeat=len(Flag))}
+"""Flags by which of them hold."""
 _JUMP_MS: Final = 1000 * int(_read_limits(Flag.JUMP, "within_s")[""])
 _REPEAT_MS: Final = 1000 * int(_read_limits(Flag.REPEAT, "within_s")[""])

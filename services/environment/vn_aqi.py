@@ -7,12 +7,13 @@ which order: an index of 100.5 raises an alert, 100.499… does not.
 from __future__ import annotations
 
 import csv
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from importlib.resources import files
+from math import gcd
 from typing import Final
 
 
@@ -29,8 +30,8 @@ class Pollutant(StrEnum):
 
 Concentration = int | Fraction
 """In pg/m³."""
-Means = Mapping[Pollutant, int]
-"""Hourly means; an absent pollutant was not measured."""
+Means = Mapping[str, int]
+"""Hourly means by pollutant; an absent one was not measured."""
 
 PG_PER_UG: Final = 1_000_000
 NOWCAST_HOURS: Final = 12
@@ -66,7 +67,7 @@ def mean(total: int, count: int) -> int:
 
 def band(index: int) -> int:
     """Band of an index, 1 to 6."""
-    return next(number for number, top in enumerate(BAND_TOPS, start=1) if index <= top)
+    return bisect_left(BAND_TOPS, index) + 1
 
 
 def nowcast(hours: Sequence[int | None]) -> Fraction | None:
@@ -83,32 +84,39 @@ def nowcast(hours: Sequence[int | None]) -> Fraction | None:
     if high == 0:
         return Fraction(0)
     steady = 2 * low > high
-    step = Fraction(low, high) if steady else Fraction(1, 2)
+    upper, lower = (low // gcd(low, high), high // gcd(low, high)) if steady else (1, 2)
     # wⁱ as integers over a common denominator: fractions of twelve powers are ten times slower.
-    weights = [step.numerator**i * step.denominator ** (NOWCAST_HOURS - 1 - i) for i in range(NOWCAST_HOURS)]
-    pairs = [(w, c) for w, c in zip(weights, hours, strict=False) if c is not None]
+    weight, weights, total = lower ** (NOWCAST_HOURS - 1), 0, 0
+    for c in hours:
+        if c is not None:
+            weights += weight
+            total += weight * c
+        weight = weight * upper // lower
     as_printed = not steady and len(present) == NOWCAST_HOURS
-    return Fraction(sum(w * c for w, c in pairs), 2**NOWCAST_HOURS if as_printed else sum(w for w, _ in pairs))
+    return Fraction(total, 2**NOWCAST_HOURS if as_printed else weights)
 
 
 def sub_index(column: str, concentration: Concentration) -> int:
     """Index of one concentration, half up, in one column of the table: a pollutant, `o3_1h` or `o3_8h`."""
     points, indexes = _TABLE[column]
-    above = bisect_right(points, concentration)
+    # With integers throughout: comparing and adding fractions would be half of an hour's cost.
+    upper, lower = concentration.numerator, concentration.denominator
+    above = bisect_right(points, upper // lower)
     if above == len(points):
         return indexes[-1]
     low, low_index = points[above - 1], indexes[above - 1]
     span, rise = points[above] - low, indexes[above] - low_index
-    return low_index + int((2 * rise * (concentration - low) + span) // (2 * span))
+    return low_index + (2 * rise * (upper - low * lower) + span * lower) // (2 * span * lower)
 
 
 def hourly_index(hours: Sequence[Means]) -> Index | None:
     """Index of an hour from its means and those of the eleven before, this hour first; an empty one has no data."""
     particles = {p: nowcast([means.get(p) for means in hours]) for p in PARTICLES}
-    if all(c is None for c in particles.values()):
+    found = {p: sub_index(_HOURLY_COLUMN[p], c) for p, c in particles.items() if c is not None}
+    if not found:
         return None
-    gases = {p: hours[0].get(p) for p in GASES}
-    return _greatest({p: sub_index(_HOURLY_COLUMN[p], c) for p, c in (particles | gases).items() if c is not None})
+    now = hours[0]
+    return _greatest(found | {p: sub_index(_HOURLY_COLUMN[p], now[p]) for p in GASES if p in now})
 
 
 def daily_index(day: Sequence[Means], before: Sequence[Means] = ()) -> Index | None:
@@ -128,7 +136,7 @@ def daily_index(day: Sequence[Means], before: Sequence[Means] = ()) -> Index | N
 
 
 def _greatest(sub_indexes: Mapping[Pollutant, int]) -> Index:
-    pollutant = max((p for p in Pollutant if p in sub_indexes), key=sub_indexes.__getitem__)
+    pollutant = max((p for p in _IN_ORDER if p in sub_indexes), key=sub_indexes.__getitem__)
     return Index(sub_indexes[pollutant], pollutant)
 
 
@@ -154,5 +162,6 @@ def _read_table() -> dict[str, tuple[list[int], list[int]]]:
     return table
 
 
+_IN_ORDER: Final = tuple(Pollutant)
 _TABLE: Final = _read_table()
 _HOURLY_COLUMN: Final = {p: "o3_1h" if p is Pollutant.O3 else str(p) for p in Pollutant}

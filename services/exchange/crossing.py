@@ -20,17 +20,13 @@ Leaving = tuple[Event, str]
 
 
 def leaving(store: Documents, agreement_id: str, event: Event, here: str, now: datetime) -> Leaving | None:
-    """Returns the event as it is shared under an agreement, counted, and with whom; None where it stays."""
+    """Returns the event as it is shared under an agreement, and with whom; None where it stays."""
     document = store.get(AgreementDocument, agreement_id)
     if document is None or not leaves(agreement := document.agreement(), event, here, now):
         return None
     fields = fields_of(agreement, event.type)
     assert fields is not None, "leaves() said the type is shared"
-    shared = _traced(projected(event, catalogue()[event.type], fields, agreement_id))
-    tally = _tally(store, shared.share_line, agreement_id)
-    tally.count(event)
-    store.put(tally)
-    return shared, document.recipient
+    return _traced(projected(event, catalogue()[event.type], fields, agreement_id)), document.recipient
 
 
 def arriving(
@@ -52,7 +48,7 @@ def arriving(
         _quarantine(store, crossing, event, reason, now, timedelta(days=settings.quarantine_keep_days))
         return None
     assert agreement is not None, "an event without an agreement has a reason to be quarantined"
-    tally = _tally(store, crossing.line, agreement.id)
+    tally = store.get(Tally, crossing.line) or Tally(id=crossing.line, agreement=agreement.id)
     id = Admitted.id_of(crossing.line, event)
     if event.origin_sequence <= tally.highest and store.get(Admitted, id) is not None:
         return None
@@ -74,10 +70,6 @@ def _quarantine(
     # Looked up first: what was never read is taken to be absent.
     if store.get(Quarantined, Quarantined.id_of(crossing, event)) is None:
         store.put(Quarantined.of(crossing, event, reason, now, keep))
-
-
-def _tally(store: Documents, line: str, agreement_id: str) -> Tally:
-    return store.get(Tally, line) or Tally(id=line, agreement=agreement_id)
 
 
 def _traced(event: Event) -> Event:

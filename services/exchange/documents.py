@@ -73,7 +73,7 @@ class Grant(Document):
 
 
 class Tally(Document):
-    """How many events one share line has carried: shared at the provider, admitted at the recipient.
+    """How many events of one share line were admitted. At the provider the numbers of the share log tell how many left.
 
     A line's events are handled by one reader, so counting by line collides with nobody.
     """

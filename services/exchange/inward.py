@@ -108,7 +108,8 @@ class Inward(Entrypoint):
                 return
         # A stream that was lost brings everything again: behind the marks, so that readers meet it.
         first = await self.container.in_thread(self._highest_mark) + 1
-        await declare_received(jetstream, here, providers, first)
+        limits = self.container.settings.runtime
+        await declare_received(jetstream, here, providers, first, limits=limits)
         self._sourced = providers
 
     def _highest_mark(self) -> int:

@@ -11,7 +11,7 @@ from nameko.extensions import Entrypoint
 from nats.js.errors import NotFoundError
 
 from mesh import letters, marks
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.events import Event, events_stream
 from mesh.handling import Handling
 from mesh.sharing import purge_shared, share_stream

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from lienthong.exchange.v1 import (
     Agreement,
@@ -30,6 +29,7 @@ from mesh import Caller, Clock, Config, Emit, Store, every, rpc
 from mesh.errors import InvalidArgument, PermissionDenied
 from mesh.events import Event
 from mesh.localities import slugs
+from mesh.pages import PAGE, page
 from services.exchange import lifecycle, quarantine
 from services.exchange.admission import Crossing
 from services.exchange.agreement import State
@@ -44,8 +44,6 @@ from services.exchange.outward import outward
 from services.exchange.passage import share_lines
 from services.exchange.settings import ExchangeSettings
 from services.exchange.share_log import agreement_of, share_log
-
-PAGE: Final = 100
 
 
 class ExchangeService:
@@ -121,8 +119,8 @@ class ExchangeService:
         found = self.store.find(
             AgreementDocument, id__gt=request.page_token, order_by=("id",), limit=size + 1, **wanted
         )
-        token = found[size - 1].id if len(found) > size else ""
-        return ListAgreementsResponse(agreements=self._shown(found[:size]), next_page_token=token)
+        agreements, token = page(found, size, lambda agreement: str(agreement.id))
+        return ListAgreementsResponse(agreements=self._shown(agreements), next_page_token=token)
 
     # --- outward -----------------------------------------------------------------------------------------
 
@@ -145,8 +143,8 @@ class ExchangeService:
                 agreement=document.id,
             )
         log = self.border.share_log(document.recipient)
-        page = log.page(request.line, request.after_sequence, request.limit or PAGE)
-        return ReadShareLogResponse(entries=page.entries, floor_sequence=page.floor, head_sequence=page.head)
+        read = log.page(request.line, request.after_sequence, request.limit or PAGE)
+        return ReadShareLogResponse(entries=read.entries, floor_sequence=read.floor, head_sequence=read.head)
 
     @rpc
     def report_receipts(self, request: ReportReceiptsRequest) -> ReportReceiptsResponse:
@@ -180,7 +178,7 @@ class ExchangeService:
     @rpc
     def list_quarantine(self, request: ListQuarantineRequest) -> ListQuarantineResponse:
         """Lists what was not admitted, newest first."""
-        found, token = quarantine.page(self.store, request.page_token, request.page_size or PAGE)
+        found, token = quarantine.newest(self.store, request.page_token, request.page_size or PAGE)
         return ListQuarantineResponse(events=[refused.event() for refused in found], next_page_token=token)
 
     # -----------------------------------------------------------------------------------------------------
@@ -190,11 +188,11 @@ class ExchangeService:
 
     def _kept(self, change: Change, before: AgreementDocument | None) -> Agreement:
         agreement = keep(self.store, change, before)
-        agreement.carried = self.border.carried([agreement.id]).get(agreement.id, 0)
+        agreement.carried = self.border.carried([agreement]).get(agreement.id, 0)
         return agreement
 
     def _shown(self, documents: list[AgreementDocument]) -> list[Agreement]:
-        carried = self.border.carried([document.id for document in documents])
+        carried = self.border.carried(documents)
         return [document.agreement(carried.get(document.id, 0)) for document in documents]
 
     def _shared_with_caller(self, id: str) -> AgreementDocument:

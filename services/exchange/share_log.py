@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from lienthong.mesh.v1 import LogEntry
 from mesh import log as logs
-from mesh.commit import heads
+from mesh.counter import heads
 from mesh.errors import FailedPrecondition
 from mesh.log import VOID, Log
 from mesh.sharing import share_stream, shared_filter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaised
 from lienthong.health.v1 import (
@@ -13,11 +13,10 @@ from lienthong.health.v1 import (
 )
 from mesh import ANY, Clock, Emit, Store, rpc, subscribe
 from mesh.events import Event
+from mesh.pages import PAGE, page
 from services.health.advisory import follow_lifted, follow_raised
 from services.health.documents import HealthAdvisory
 from services.health.messages import advisory_message, issued, withdrawn
-
-PAGE: Final = 100
 
 
 class HealthService:
@@ -41,8 +40,8 @@ class HealthService:
         wanted: dict[str, Any] = {"state": request.state, "origin": request.origin}
         filters = {name: value for name, value in wanted.items() if value}
         found = self.store.find(HealthAdvisory, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
-        token = found[size - 1].id if len(found) > size else ""
-        return ListAdvisoriesResponse(advisories=map(advisory_message, found[:size]), next_page_token=token)
+        advisories, token = page(found, size, lambda advisory: str(advisory.id))
+        return ListAdvisoriesResponse(advisories=map(advisory_message, advisories), next_page_token=token)
 
     @subscribe(AirQualityAlertRaised, origin=ANY)
     def advise_on_air_quality(self, alert: AirQualityAlertRaised, event: Event) -> None:

@@ -25,6 +25,7 @@ from pymongo import MongoClient
 
 from mesh.commit import Committed, Committer
 from mesh.errors import NotFound
+from mesh.remembered import Remembered
 from mesh.store import D, Document, Documents, StoreSession
 from mesh.testing import MemoryStore
 from mesh.unit import Run, Unit
@@ -64,6 +65,8 @@ class InMemory:
 class InMongoDB:
     """The store of a real handler run."""
 
+    remembered: Remembered | None = None
+
     def __init__(self, client: MongoClient[dict[str, Any]], name: str) -> None:
         self._database = client[name]
         self._committer = Committer(self._database, logs={})
@@ -72,7 +75,7 @@ class InMongoDB:
 
     def _begin(self) -> None:
         self._unit = Unit()
-        self._session = StoreSession(self._unit, self._database)
+        self._session = StoreSession(self._unit, self._database, self.remembered)
         self.store: Documents = self._session
 
     def settle(self) -> None:
@@ -80,24 +83,43 @@ class InMongoDB:
         self._session.seal()
         outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._committer.submit(Run([self._unit]), outcomes.put)
-        assert isinstance(outcomes.get(timeout=30), Committed)
+        outcome = outcomes.get(timeout=30)
+        assert isinstance(outcome, Committed)
+        self._committed(outcome)
         self._begin()
+
+    def _committed(self, outcome: Committed) -> None:
+        """What the process learns of the commit."""
 
     def close(self) -> None:
         self._committer.stop()
 
 
+class Recalled(InMongoDB):
+    """The store of a handler of events in a process that remembers all its documents."""
+
+    def __init__(self, client: MongoClient[dict[str, Any]], name: str) -> None:
+        self.remembered = Remembered(most_documents=100, most_bytes=1 << 20)
+        super().__init__(client, name)
+
+    def _committed(self, outcome: Committed) -> None:
+        assert self.remembered is not None
+        self.remembered.committed(Run([self._unit]).staged(), outcome.number)
+        another = StoreSession(Unit(), self._database, self.remembered)
+        another.get_many(Station, [id for _, id in self._unit.staged])
+
+
 Kept = InMemory | InMongoDB
 
 
-@pytest.fixture(params=["in memory", "in MongoDB"])
+@pytest.fixture(params=["in memory", "in MongoDB", "recalled"])
 def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
     if request.param == "in memory":
         yield InMemory()
         return
     uri, prefix = request.getfixturevalue("database_uri"), request.getfixturevalue("database_prefix")
     with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
-        kept = InMongoDB(client, f"{prefix}documents")
+        kept = (Recalled if request.param == "recalled" else InMongoDB)(client, f"{prefix}documents")
         yield kept
         kept.close()
 

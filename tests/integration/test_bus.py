@@ -16,6 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from mesh import sharing
+from mesh.config import MIB, RuntimeSettings
 from mesh.stack import hub
 from mesh.stack.permissions import Pair, Permissions, permissions
 from tests.conftest import Nodes
@@ -118,6 +119,17 @@ class TestAnAgreement:
         message = await hue.jetstream.get_msg(sharing.received_stream(HUE), 1)
         assert message.subject == SUBJECT
         assert sharing.provider_of(message.headers, HUE, [HN, DN]) == DN
+
+    async def test_keeps_what_the_settings_say(self, two_nodes: Nodes, join: Join) -> None:
+        """The recipient's stream has the limits of every stream of its node, also after its sources were asked anew."""
+        hue = await join(two_nodes, HUE)
+        limits = RuntimeSettings(stream_max_age_days=2, stream_max_bytes=5 * MIB)
+        await sharing.declare_received(hue.jetstream, HUE, [DN], limits=limits)
+
+        assert await sharing.revive_sources(hue.jetstream, HUE) == [sharing.share_stream(DN, HUE)]
+
+        config = (await hue.jetstream.stream_info(sharing.received_stream(HUE))).config
+        assert (config.max_age, config.max_bytes) == (2 * 86400, 5 * MIB)
 
     async def test_carries_more_than_one_window_of_flow_control(self, two_nodes: Nodes, join: Join) -> None:
         """With `$JS.FC.` permitted, sourcing does not stall however much there is."""

@@ -34,6 +34,11 @@ async def eventually(check: Callable[[], bool], within_s: float = 30.0) -> None:
             await asyncio.sleep(0.02)
 
 
+def _mapped_program(pid: int) -> int:
+    """Bytes of files it has mapped and does not share: the kernel drops them when it needs the room."""
+    return sum(mapped.private_clean for mapped in psutil.Process(pid).memory_maps() if mapped.path.startswith("/"))
+
+
 class TestServers:
     """Of a stack that serves nothing: mongod, hub and nats-servers."""
 
@@ -74,6 +79,15 @@ class TestServers:
             assert await _read(second) == ["before"]
             assert second.bus is not None
             assert second.bus.hub.applied == {("da-nang", "hue")}
+
+    async def test_mongod_starts_small(self, tmp_path: Path) -> None:
+        """What mongod takes before anything is stored leaves most of its 150 MiB to those who use it."""
+        async with Stack(["hue"], tmp_path, serve=False) as stack:
+            pid = stack.child("mongod").pid
+            assert pid is not None
+            own = psutil.Process(pid).memory_full_info().uss - _mapped_program(pid)
+
+        assert own < 40 * 2**20
 
     async def test_mongod_goes_on_when_its_port_is_taken(self, tmp_path: Path) -> None:
         """A data folder whose port somebody else has now is served on another one."""

@@ -118,7 +118,7 @@ def test_a_document_only_read_is_not_staged(session: StoreSession, unit: Unit) -
     session.seal()
 
     assert not unit.staged
-    assert not unit.writes
+    assert not unit.to_commit
 
 
 def test_a_deletion_is_staged_with_the_view_it_was_decided_on(session: StoreSession, unit: Unit) -> None:

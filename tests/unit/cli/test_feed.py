@@ -15,7 +15,7 @@ from lienthong.environment.v1 import (
     StreamReadingsResponse,
 )
 from mesh.cli.feed import WINDOW, Batch, Feed, Tally
-from mesh.cli.readings_file import Row
+from mesh.cli.readings_file import READINGS, ReadingRow
 from mesh.errors import MeshError, NotFound, PermissionDenied, Unavailable
 
 
@@ -43,12 +43,12 @@ class Locality:
 
 def batch(number: int, rows: int = 3) -> Batch:
     request = StreamReadingsRequest(request_id=f"r{number}", readings=[Reading(station_id="s") for _ in range(rows)])
-    return Batch(request, [Row(n, {}) for n in range(rows)])
+    return Batch(request, [ReadingRow(n, {}) for n in range(rows)])
 
 
 async def fed(locality: Any, batches: int) -> tuple[Feed, list[tuple[str, str]]]:
     rejected: list[tuple[str, str]] = []
-    feed = Feed("hue", locality, Tally(), lambda slug, row, field, rule: rejected.append((field, rule)))
+    feed = Feed("hue", READINGS, locality, Tally(), lambda slug, row, field, rule: rejected.append((field, rule)))
     for number in range(batches):
         await feed.send(batch(number))
     await feed.finish()

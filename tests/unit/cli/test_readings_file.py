@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mesh.cli.exits import UsageError
-from mesh.cli.readings_file import COLUMNS, ReadingsFile, Row, Unreadable
+from mesh.cli.readings_file import COLUMNS, READINGS, ReadingRow
+from mesh.cli.rows_file import RowsFile, Unreadable
 
 CELLS = {
     "observed_at": "2026-05-14T11:06:49+07:00",
@@ -29,13 +30,13 @@ CELLS = {
 }
 
 
-def row(**changed: str) -> Row:
-    return Row(2, {**CELLS, **changed})
+def row(**changed: str) -> ReadingRow:
+    return ReadingRow(2, {**CELLS, **changed})
 
 
 def test_a_row_is_a_reading_of_a_station() -> None:
     """Times become UTC; an empty cell was not measured, which is not zero."""
-    reading, station = row().reading(), row().station()
+    reading, station = row().message(), row().registration().station
 
     assert reading.observed_at.ToJsonString() == "2026-05-14T04:06:49Z"
     assert reading.concentrations.pm25_ug_m3 == 10.5
@@ -47,7 +48,7 @@ def test_a_row_is_a_reading_of_a_station() -> None:
 
 def test_a_reading_without_any_value_is_still_one() -> None:
     """Whether it is worth keeping is the service's to judge."""
-    assert row(pm25="", pm10="").reading().HasField("concentrations")
+    assert row(pm25="", pm10="").message().HasField("concentrations")
 
 
 def test_a_province_code_may_have_lost_its_zero() -> None:
@@ -60,11 +61,11 @@ def test_a_long_station_id_keeps_its_beginning_and_stays_unique() -> None:
     """64 characters at most: 51 of it, a hyphen, 12 of its digest."""
     long, other = "x" * 60 + "-first", "x" * 60 + "-second"
 
-    ids = {row(station_id=long).station_id, row(station_id=other).station_id}
+    ids = {row(station_id=long).thing, row(station_id=other).thing}
 
     assert len(ids) == 2
     assert all(len(id) == 64 and id.startswith("x" * 51 + "-") for id in ids)
-    assert row(station_id="y" * 64).station_id == "y" * 64
+    assert row(station_id="y" * 64).thing == "y" * 64
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,13 @@ def test_a_long_station_id_keeps_its_beginning_and_stays_unique() -> None:
 def test_a_row_that_cannot_be_read_says_which_cell(changed: dict[str, str], complaint: str) -> None:
     """It goes to the file of rejected rows under that reason."""
     with pytest.raises(Unreadable, match=complaint):
-        row(**changed).reading()
+        row(**changed).message()
 
 
 def test_a_station_needs_a_place() -> None:
     """It cannot be registered without."""
     with pytest.raises(Unreadable, match="latitude"):
-        row(latitude="").station()
+        row(latitude="").registration()
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
@@ -95,7 +96,7 @@ def test_files_are_read_gzipped_or_not(tmp_path: Path, packed: bool) -> None:
     path = tmp_path / "readings"
     path.write_bytes(gzip.compress(text) if packed else text)
 
-    with ReadingsFile(path) as file:
+    with RowsFile(path, READINGS) as file:
         [only] = file.rows()
         assert (only.number, only.cells["station_name"]) == (2, "Hải Châu")
         assert file.progress() == 1.0
@@ -113,4 +114,4 @@ def test_a_file_that_holds_no_readings_is_refused(tmp_path: Path, content: bytes
         path.write_bytes(content)
 
     with pytest.raises(UsageError, match=complaint):
-        ReadingsFile(path)
+        RowsFile(path, READINGS)

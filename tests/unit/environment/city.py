@@ -106,6 +106,11 @@ def new_city(settings: EnvironmentSettings | None = None) -> City:
     """A city two weeks later, without stations: what is sent is a replay."""
     store, emitted, clock = MemoryStore(), RecordingEmit(), ManualClock(MIDNIGHT + timedelta(days=14))
     service = worker_factory(
-        EnvironmentService, store=store, emit=emitted, clock=clock, settings=settings or EnvironmentSettings()
+        EnvironmentService,
+        store=store,
+        emit=emitted,
+        clock=clock,
+        here="da-nang",
+        settings=settings or EnvironmentSettings(),
     )
     return City(service, emitted, clock, store)

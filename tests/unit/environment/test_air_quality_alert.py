@@ -32,29 +32,29 @@ def fold(indexes: dict[int, int | None] | Indexes, level: int = 100) -> tuple[Al
 
 def test_an_index_at_the_level_does_not_pass_it():
     assert fold([100])[1] == []
-    assert fold([101])[1] == [Raised(0, 3, 101, PM25)]
+    assert fold([101])[1] == [Raised(0, 3, 101, PM25, 100)]
 
 
 def test_the_level_is_configured():
-    assert fold([51], level=50)[1] == [Raised(0, 2, 51, PM25)]
+    assert fold([51], level=50)[1] == [Raised(0, 2, 51, PM25, 50)]
 
 
 def test_it_is_raised_again_only_for_a_higher_band_than_published():
     _, said = fold([120, 149, 151, 120, 199, 201])
 
-    assert said == [Raised(0, 3, 120, PM25), Raised(2, 4, 151, PM25, 3), Raised(5, 5, 201, PM25, 4)]
+    assert said == [Raised(0, 3, 120, PM25, 100), Raised(2, 4, 151, PM25, 100, 3), Raised(5, 5, 201, PM25, 100, 4)]
 
 
 def test_it_is_lifted_after_two_hours_at_or_below_the_level():
     _, said = fold([120, 100, 90])
 
-    assert said == [Raised(0, 3, 120, PM25), Lifted(2, LiftReason.INDEX_BELOW, 90)]
+    assert said == [Raised(0, 3, 120, PM25, 100), Lifted(2, LiftReason.INDEX_BELOW, 90)]
 
 
 def test_one_hour_above_the_level_starts_the_count_again():
     _, said = fold([120, 90, 101, 90])
 
-    assert said == [Raised(0, 3, 120, PM25)]
+    assert said == [Raised(0, 3, 120, PM25, 100)]
 
 
 def test_an_hour_without_an_index_neither_counts_nor_resets():
@@ -66,17 +66,17 @@ def test_an_hour_without_an_index_neither_counts_nor_resets():
 def test_six_hours_without_an_index_lift_it_as_of_the_sixth():
     _, said = fold({0: 120, 1: None, 5: None, 6: None})
 
-    assert said == [Raised(0, 3, 120, PM25), Lifted(6, LiftReason.NO_DATA)]
+    assert said == [Raised(0, 3, 120, PM25, 100), Lifted(6, LiftReason.NO_DATA)]
 
 
 def test_hours_that_nobody_measured_count_when_the_next_one_closes():
     _, said = fold({0: 120, 7: 130})
 
-    assert said == [Raised(0, 3, 120, PM25), Lifted(6, LiftReason.NO_DATA), Raised(7, 3, 130, PM25)]
+    assert said == [Raised(0, 3, 120, PM25, 100), Lifted(6, LiftReason.NO_DATA), Raised(7, 3, 130, PM25, 100)]
 
 
 def test_five_hours_of_silence_lift_nothing():
-    assert fold({0: 120, 6: 120})[1] == [Raised(0, 3, 120, PM25)]
+    assert fold({0: 120, 6: 120})[1] == [Raised(0, 3, 120, PM25, 100)]
 
 
 def test_a_correction_that_takes_the_reason_away_lifts_it():
@@ -94,7 +94,7 @@ def test_a_correction_that_finds_a_reason_raises_it():
 
     _, said = correct(AlertState(last_index_hour=2), refolded, 2, Index(120, PM25))
 
-    assert said == [Raised(1, 4, 160, PM25)]
+    assert said == [Raised(1, 4, 160, PM25, 100)]
 
 
 def test_a_correction_to_a_milder_alert_says_nothing_and_keeps_the_published_band():

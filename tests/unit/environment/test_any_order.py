@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lienthong.environment.v1 import AirQualityHourRecorded
 from services.environment import air_quality_alert as alerts
-from services.environment.documents import Hour, Reading, Watch
+from services.environment.documents import Hour, Readings, Watch
 from services.environment.messages import published_index
 from services.environment.vn_aqi import Index, Pollutant, hourly_index, mean, to_pg_m3
 from tests.unit.environment.city import STATION, City, new_city, reading
@@ -36,8 +36,8 @@ def city_after(feed: list[tuple[int, int]], sizes: list[int]) -> City:
 def indexes_of_what_was_measured(city: City) -> dict[int, Index | None]:
     """From the readings kept, without any of the sector's bookkeeping."""
     values = defaultdict(list)
-    for kept in city.store.find(Reading):
-        values[kept.observed_at_ms // 3_600_000] += [] if kept.flags else [to_pg_m3(kept.measured["pm25"])]
+    for row in (row for kept in city.store.find(Readings) for row in kept.rows):
+        values[row["observed_at_ms"] // 3_600_000] += [] if "flags" in row else [to_pg_m3(row["pm25"])]
     means = {h: {Pollutant.PM25: mean(sum(found), len(found))} for h, found in values.items() if found}
     return {h: hourly_index([means.get(h - i, {}) for i in range(12)]) for h in sorted(values)}
 

@@ -6,11 +6,14 @@ import time
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lienthong.environment.v1 import AirQualityHourRecorded
 from mesh.errors import NotFound
-from services.environment.documents import Reading as Kept
-from tests.unit.environment.city import STATION, City, hours_of, reading
+from services.environment.documents import Hour, Readings
+from services.environment.messages import to_ms
+from tests.unit.environment.city import STATION, City, hours_of, new_city, reading
 
 
 def test_good_rows_are_kept_and_counted(city: City):
@@ -26,6 +29,66 @@ def test_a_reading_of_the_same_station_and_time_is_a_duplicate_whatever_it_says(
     outcome = city.record(reading(0, 30), reading(1), reading(1))
 
     assert (outcome.accepted, outcome.duplicate) == (1, 2)
+
+
+def test_a_duplicate_of_a_closed_hour_is_known_too(city: City):
+    city.record(*hours_of(0, [20, 20, 20]))
+
+    outcome = city.record(reading(0, 30), reading(0.5, 20), reading(2, 30))
+
+    assert (outcome.accepted, outcome.duplicate) == (1, 2)
+
+
+def test_a_batch_of_duplicates_changes_nothing(city: City):
+    city.record(*hours_of(0, [20, 20]))
+    before = [hour.to_mongo() for hour in city.store.find(Hour)]
+
+    assert city.record(*hours_of(0, [20, 20])).duplicate == 2
+    assert [hour.to_mongo() for hour in city.store.find(Hour)] == before
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8))
+def test_each_moment_is_kept_once_in_whatever_batches_it_comes(batches: list[list[int]]):
+    city = new_city()
+    city.register()
+
+    outcomes = [city.record(*(reading(moment / 10) for moment in batch)) for batch in batches if batch]
+
+    kept = [row["observed_at_ms"] for found in city.store.find(Readings) for row in found.rows]
+    assert len(kept) == len(set(kept)) == sum(outcome.accepted for outcome in outcomes)
+    assert set(kept) == {to_ms(reading(moment / 10).observed_at) for batch in batches for moment in batch}
+
+
+def test_a_reading_is_kept_as_it_was_reported(city: City):
+    said = reading(0.5, 20.25, co=48.09)
+    said.humidity_percent = 80
+
+    city.record(said)
+
+    [kept] = city.store.find(Readings)
+    assert kept.rows == [
+        {
+            "observed_at_ms": to_ms(said.observed_at),
+            "pm25": 20.25,
+            "co": 48.09,
+            "humidity_percent": 80,
+            "flags": "UNIT_SCALE",
+        }
+    ]
+
+
+def test_readings_of_one_call_and_hour_are_kept_together(city: City):
+    city.record(reading(0), reading(0.5), reading(1))
+    city.record(reading(1.5))
+
+    assert [len(kept.rows) for kept in city.store.find(Readings)] == [2, 1, 1]
+
+
+def test_an_hour_that_has_heard_of_each_of_its_milliseconds_fits_a_document():
+    heard = Hour.heard.to_mongo(set(range(3_600_000)))
+
+    assert len(heard) < 16 << 20
+    assert len(Hour.heard.to_python(heard)) == 3_600_000
 
 
 def test_bad_rows_are_reported_by_index_and_rule_and_the_others_kept(city: City):
@@ -64,7 +127,7 @@ def test_flagged_rows_are_kept_out_of_the_means_but_kept(city: City):
     assert (outcome.accepted, outcome.flagged) == (5, 2)
     assert hour.means.pm25_ug_m3 == 25
     assert hour.readings_used == 2
-    assert len(city.store.find(Kept, station_id=STATION)) == 5
+    assert sum(len(kept.rows) for kept in city.store.find(Readings, station_id=STATION)) == 5
 
 
 def test_a_value_of_another_scale_is_missing_from_the_hour(city: City):

@@ -67,7 +67,7 @@ class FakeBorder:
     def share_log(self, recipient: str) -> FakeShareLog:
         return self.log
 
-    def carried(self, agreements: list[str]) -> dict[str, int]:
+    def carried(self, agreements: list[Any]) -> dict[str, int]:
         return {tally.agreement: tally.carried for tally in self._store.find(Tally)}
 
 
@@ -216,7 +216,6 @@ class TestOutward:
             "line": LINE,
             "subject": f"shared.da-nang.hue.{LINE.replace('/', '.')}",
         }
-        assert da_nang.move("Get").carried == 1
 
     @pytest.mark.parametrize("verb", ["Suspend", "Revoke"])
     def test_nothing_is_shared_when_it_no_longer_may(self, da_nang: Exchange, agreement: MakeAgreement, verb: str):
