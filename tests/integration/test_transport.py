@@ -18,14 +18,13 @@ from lienthong.administration import v1 as administration
 from lienthong.environment import v1 as environment
 from lienthong.transport import v1
 from lienthong.transport.v1.transport_service_pb2_grpc import TransportServiceStub
-from mesh import Document, Emit, Store, localities, rpc
+from mesh import Document, Emit, Store, every, localities, rpc
 from mesh.contracts import contract_name, service_descriptor
 from mesh.errors import FailedPrecondition, Unimplemented
 from mesh.events import catalogue
 from mesh.host import Host
 from mesh.rpc import snake_case
 from mesh.testing import ManualClock
-from services.transport.documents import NEVER_MS
 from services.transport.service import TransportService
 from tests.hosts import Home, detail_of, eventually
 
@@ -256,6 +255,14 @@ async def test_the_same_request_again_has_the_first_answer_and_with_other_conten
     assert len((await roads.ask("ListIncidents")).incidents) == 1
 
 
+async def test_a_repeated_end_has_the_first_answer_although_it_is_over(roads: Roads) -> None:
+    await roads.put("low")
+    id = (await roads.ask("ReportIncident", **incident())).incident.id
+    request = {"request_id": "once", "incident_id": id, "resolution": "Đã kéo xe đi."}
+
+    assert await roads.ask("ClearIncident", **request) == await roads.ask("ClearIncident", **request)
+
+
 async def test_invalid_fields_are_named_and_nothing_is_written(roads: Roads) -> None:
     error = await roads.refused("ReportIncident", request_id="", location=v1.Location(latitude=91))
 
@@ -421,20 +428,25 @@ async def test_road_works_restrict_their_segments_until_they_are_cancelled(roads
 
 
 async def test_the_clock_lifts_what_is_over(home: Home) -> None:
+    class Impatient(TransportService):
+        @every(seconds=0.1)
+        def lift_over_restrictions(self) -> bool:
+            return super().lift_over_restrictions()
+
+    Impatient.__module__ = TransportService.__module__
     clock = ManualClock(NOW)
-    roads = Roads(home, await home.start(TransportService, clock=clock))
+    roads = Roads(home, await home.start(Impatient, clock=clock))
     await roads.put("low")
     terms = {"cause": v1.CAUSE_HOLIDAY, "effect": v1.EFFECT_DETOUR, "segment_ids": ["low"]}
-    await roads.ask("ImposeRestriction", **terms, until=at(1))
+    over = await roads.ask("ImposeRestriction", **terms, until=at(1))
     await roads.ask("ImposeRestriction", **terms)
-    await home.stop(roads.host)
+
     clock.advance(timedelta(hours=1))
 
-    roads.host = await home.start(TransportService, clock=clock)
-
     await eventually(lambda: roads.emitted() == ["Imposed", "Imposed", "Lifted"])
-    [endless] = home.database("transport")["restrictions"].find({"state": v1.RESTRICTION_STATE_IMPOSED})
-    assert endless["until_ms"] == NEVER_MS
+    lifted = (await roads.ask("GetRestriction", restriction_id=over.restriction.id)).restriction
+    assert (lifted.state, lifted.lifted_at) == (v1.RESTRICTION_STATE_LIFTED, at(1))
+    assert len(await roads.standing()) == 1
 
 
 def routed(report_id: str, sector: int) -> administration.FieldReportRouted:
