@@ -26,7 +26,7 @@ from mesh.stack.process import Child, ChildEvent, Happening
 from mesh.stack.secrets import Secrets
 from mesh.stack.services import service_child, service_settings
 
-SERVICES = ("environment", "health", "localities", "transport", "exchange")
+SERVICES = ("environment", "transport", "health", "administration", "localities", "exchange")
 
 
 class Stack:

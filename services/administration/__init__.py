@@ -1,0 +1,1 @@
+"""Public service of one locality: cases, permits, field reports and notices."""
