@@ -36,7 +36,7 @@ def test_only_agreed_fields_cross(raised: EventType):
 
 
 def test_what_is_left_out_is_named_whether_it_was_set_or_not(raised: EventType):
-    assert Projection(raised, AGREED).withheld == ("station_name", "pollutant", "previous_band")
+    assert Projection(raised, AGREED).withheld == ("station_name", "pollutant", "previous_band", "alert_index")
 
 
 def test_under_all_fields_an_event_crosses_whole(raised: EventType):
