@@ -197,8 +197,10 @@ class TestAFlood:
 
         request = v1.LiftFloodAlarmRequest(request_id="lift", station_id=GAUGE)
         answer = await da_nang.ask("LiftFloodAlarm", request)
+        again = await da_nang.ask("LiftFloodAlarm", request)
 
         assert answer.alarm.level == 0
+        assert again == answer
         assert da_nang.said() == ["Raised", "Lifted"]
 
 
