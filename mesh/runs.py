@@ -12,6 +12,7 @@ from mesh.call import Call, Done
 from mesh.commit import Failed, Stale
 from mesh.errors import Aborted, AlreadyExists, MeshError
 from mesh.foreign_errors import classify
+from mesh.pool import blocking
 from mesh.store import StagedInRun
 from mesh.unit import Address, Raw, Run, Unit
 
@@ -150,6 +151,7 @@ class Runs:
         address = call.record_address()
         record = beneath.get(address)
         if record is None and read_record:
+            blocking()
             record = self._container.database[address[0]].find_one({"_id": address[1]})
         if record is not None:
             return Done(_recorded(call, record), Unit(), {})
