@@ -12,6 +12,7 @@ from mesh.call import Call, Done
 from mesh.commit import Failed, Stale
 from mesh.errors import Aborted, AlreadyExists, MeshError
 from mesh.foreign_errors import classify
+from mesh.pool import blocking
 from mesh.store import StagedInRun
 from mesh.unit import Address, Raw, Run, Unit
 
@@ -151,6 +152,7 @@ class Runs:
         address = call.record_address()
         record = beneath.get(address)
         if record is None and read_record:
+            blocking()
             record = self._container.database[address[0]].find_one({"_id": address[1]})
         if record is not None:
             return Done(_recorded(call, record), Unit(), {})
@@ -168,6 +170,7 @@ class Runs:
         if not call.request_id:
             return None
         collection, id = call.record_address()
+        blocking()
         record = self._container.database[collection].find_one({"_id": id})
         try:
             return record and _recorded(call, record)
