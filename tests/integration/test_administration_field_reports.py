@@ -36,6 +36,19 @@ async def test_a_field_report_is_routed_rerouted_and_answered(office: Office) ->
     assert told[2].answered_by == v1.SECTOR_ENVIRONMENT
 
 
+async def test_the_same_answer_again_gets_the_first_reply(office: Office) -> None:
+    """As transport gives it, whose handler may run again after it was answered."""
+    report = await office.file()
+    said = v1.AnswerFieldReportRequest(
+        request_id="a", report_id=report.id, sector=v1.SECTOR_TRANSPORT, answer="Đã sửa."
+    )
+
+    first, again = [await office.ask("AnswerFieldReport", said) for _ in range(2)]
+
+    assert again == first
+    assert len(office.events(FieldReportAnswered)) == 1
+
+
 async def test_a_sector_does_not_answer_for_another(office: Office) -> None:
     report = await office.file()
     said = v1.AnswerFieldReportRequest(report_id=report.id, sector=v1.SECTOR_HEALTH, answer="Không phải.")

@@ -80,6 +80,18 @@ async def test_permits_are_found_by_segment_and_time_page_by_page(office: Office
     assert [permit.id for permit in found] == sorted(permit.id for permit in here[1:])
 
 
+async def test_the_same_request_again_gets_the_first_answer_also_when_it_would_now_be_refused(office: Office) -> None:
+    first, again = [await office.apply(request_id="r") for _ in range(2)]
+    other = await refusal(office.apply(request_id="r", title="Khác"))
+    grant = v1.GrantPermitRequest(request_id="g", permit_id=first.id)
+    granted, still = [await office.ask("GrantPermit", grant) for _ in range(2)]
+
+    assert again == first
+    assert still == granted
+    assert len(office.events(PermitGranted)) == 1
+    assert other.code() == grpc.StatusCode.ALREADY_EXISTS
+
+
 async def test_an_application_is_refused_by_field_and_without_its_values(office: Office) -> None:
     error = await refusal(office.apply(segment_ids=["no such id!"], title="", until=NOW))
     crossed = await refusal(office.apply(kind=v1.PERMIT_KIND_PUBLIC_EVENT))
