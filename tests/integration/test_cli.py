@@ -243,7 +243,7 @@ def test_the_story_of_an_alert_crosses_the_border(up: Up) -> None:
     ]
     advised = {effect["locality"] for effect in story["effects"] if "HealthAdvisory" in effect["committed"]}
     assert advised == {"da-nang", "hue"}
-    assert {caused["type"].rpartition(".")[2] for caused in story["caused"]} == {"HealthAdvisoryIssued"}
+    assert {caused["type"].rpartition(".")[2] for caused in story["caused"]} == {"HealthAdvisoryIssued", "NoticePublished"}
     assert up.run("events", "show", "no-such-id").returncode == Exit.REFUSED
 
 
