@@ -22,7 +22,6 @@ from lienthong.transport.v1 import (
     SEVERITY_SEVERE,
     SEVERITY_WARNING,
 )
-from tests.hosts import eventually
 from tests.journeys.city import followed
 from tests.journeys.otlp import called, crossed, reacted, traced, way_back
 from tests.journeys.roads import east_of, segment
