@@ -1,14 +1,24 @@
-"""A receiver of traces: what every process exports by OTLP, kept in memory."""
+"""A receiver of traces: what every process exports by OTLP, kept in memory, and the ways traces tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from tests.hosts import eventually
+
+SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
+CALLER = "00f067aa0ba902b7"
+"""Span of whoever makes a call that begins a trace."""
+
+Hop = tuple[int, str]
+"""Kind of a span and the locality of its process."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,57 @@ class TraceReceiver(trace_service_pb2_grpc.TraceServiceServicer, metrics_service
 
     def trace(self, id: str) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.trace == id]
+
+
+def traced(trace: str) -> tuple[str, str]:
+    """Metadata of a call that is part of a trace."""
+    return ("traceparent", f"00-{trace}-{CALLER}-01")
+
+
+def called(locality: str) -> list[Hop]:
+    """The end of a way back: the call."""
+    return [(SERVER, locality)]
+
+
+def reacted(locality: str) -> list[Hop]:
+    """A step of a way back within a locality: a handler, and the relay of the log it reads."""
+    return [(CONSUMER, locality), (PRODUCER, locality)]
+
+
+def crossed(provider: str, recipient: str) -> list[Hop]:
+    """The steps of a way back over a border: exchange inward, share log's relay, exchange outward, relay."""
+    return [(CONSUMER, recipient), (PRODUCER, provider), (CONSUMER, provider), (PRODUCER, provider)]
+
+
+async def way_back(
+    receiver: TraceReceiver, trace: str, locality: str, subscription: str, hops: Sequence[Hop]
+) -> list[ReceivedSpan]:
+    """From what a subscription did in a locality back to the call that caused it, parent by parent.
+
+    Waits for it, as processes export their spans at their own pace. Each consumer is linked to its producer.
+    """
+
+    def ways() -> list[list[ReceivedSpan]]:
+        spans = receiver.trace(trace)
+        handled = [span for span in spans if (span.kind, span.locality) == (CONSUMER, locality)]
+        effects = [span for span in handled if span.attributes["messaging.consumer.group.name"] == subscription]
+        return [[effect, *ancestors(effect, spans)] for effect in effects]
+
+    way = await eventually(lambda: next((way for way in ways() if _hops(way) == list(hops)), None))
+    assert way[-1].parent == CALLER
+    for consumer, producer in itertools.pairwise(way):
+        if consumer.kind == CONSUMER:
+            assert consumer.links == (producer.id,)
+    return way
+
+
+async def committed(receiver: TraceReceiver, trace: str, localities: set[str]) -> None:
+    """Returns when a trace has told of commits in these localities."""
+    await eventually(lambda: localities <= {span.locality for span in receiver.trace(trace) if span.name == "commit"})
+
+
+def _hops(way: Sequence[ReceivedSpan]) -> list[Hop]:
+    return [(span.kind, span.locality) for span in way]
 
 
 def ancestors(span: ReceivedSpan, spans: list[ReceivedSpan]) -> Iterator[ReceivedSpan]:

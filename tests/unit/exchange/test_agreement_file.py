@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.errors import InvalidArgument
+from mesh.events import catalogue
 from services.exchange.agreement import terms, valid_from, valid_until
 from services.exchange.agreement_file import bundled_agreements, parse_agreements, read_agreements
 from services.exchange.checks import check_agreement
@@ -142,6 +143,18 @@ def test_the_bundled_agreements_join_two_pairs_of_neighbours_both_ways():
     assert parties == {
         ("da-nang", "hue"), ("hue", "da-nang"), ("ha-noi", "quang-ninh"), ("quang-ninh", "ha-noi"),
     }  # fmt: skip
+
+
+def test_the_bundled_agreements_share_air_both_ways_floods_to_hue_and_cases_both_ways():
+    topics = {
+        bundled.id: {catalogue()[shared.type].topic for shared in bundled.events} for bundled in bundled_agreements()
+    }
+
+    assert topics == {
+        **{f"{pair}-air-1": {"air_quality_alert"} for pair in ("dn-hue", "hue-dn", "hn-qn", "qn-hn")},
+        "dn-hue-flood-1": {"flood_alarm"},
+        **{f"{pair}-case-1": {"case"} for pair in ("dn-hue", "hue-dn")},
+    }
 
 
 def test_the_bundled_agreements_may_be_applied_by_both_their_parties():

@@ -2,77 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, timedelta
 
 import pytest
-from google.protobuf.message import Message
-from nameko.testing.services import worker_factory
 
-from lienthong.environment.v1 import (
-    BAND_BAD,
-    BAND_POOR,
-    LIFT_REASON_INDEX_BELOW,
-    AirQualityAlertLifted,
-    AirQualityAlertRaised,
-)
+from lienthong.environment.v1 import BAND_BAD, BAND_POOR
 from lienthong.health.v1 import (
     ADVISORY_STATE_ISSUED,
     ADVISORY_STATE_WITHDRAWN,
-    GetAdvisoryRequest,
-    HealthAdvisory,
     HealthAdvisoryIssued,
     HealthAdvisoryWithdrawn,
     ListAdvisoriesRequest,
 )
 from mesh.errors import NotFound
-from mesh.testing import ManualClock, MemoryStore, RecordingEmit
 from services.health.advice import advice_for
-from services.health.documents import advisory_id
-from services.health.service import HealthService
-
-NOW = datetime(2026, 11, 9, 3, tzinfo=UTC)
-STATION = "hang-dau"
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What a handler looks at of an event's envelope."""
-
-    origin: str
-    key_revision: int
-    id: str = field(default="0198-cause")
-
-
-@dataclass
-class Locality:
-    """The service without I/O, and what it said."""
-
-    service: Any
-    emitted: RecordingEmit
-    clock: ManualClock
-
-    def raised(self, revision: int, band: int = BAND_POOR, origin: str = "da-nang", station: str = STATION) -> None:
-        alert = AirQualityAlertRaised(station_id=station, band=band, index=42 * band)
-        self.service.advise_on_air_quality(alert, Cause(origin, revision, f"raised-{revision}"))
-
-    def lifted(self, revision: int, origin: str = "da-nang", station: str = STATION) -> None:
-        alert = AirQualityAlertLifted(station_id=station, reason=LIFT_REASON_INDEX_BELOW)
-        self.service.withdraw_advice(alert, Cause(origin, revision, f"lifted-{revision}"))
-
-    def advisory(self, origin: str = "da-nang") -> HealthAdvisory:
-        request = GetAdvisoryRequest(advisory_id=advisory_id(origin, STATION))
-        return self.service.get_advisory(request).advisory
-
-    def kinds(self) -> list[type[Message]]:
-        return [type(message) for message in self.emitted.messages]
+from tests.unit.health.locality import NOW, STATION, Locality, new_locality
 
 
 @pytest.fixture
 def hue() -> Locality:
-    emitted, clock = RecordingEmit(), ManualClock(NOW)
-    return Locality(worker_factory(HealthService, store=MemoryStore(), emit=emitted, clock=clock), emitted, clock)
+    return new_locality()
 
 
 def test_an_alert_of_another_locality_becomes_advice_here(hue: Locality):
