@@ -11,7 +11,8 @@ from rich.console import Console
 from mesh.cli.exits import Exit, UsageError
 from mesh.cli.journeys_file import Journeys, read_journeys
 from mesh.cli.journeys_shown import journey_json, shown
-from mesh.cli.journeys_walk import WalkedJourney, put_roads, walk
+from mesh.cli.journeys_walk import put_roads, walk
+from mesh.cli.journeys_walked import WalkedJourney
 from mesh.cli.options import AsJson, DataDir
 from mesh.cli.output import out, people, print_json
 from mesh.cli.running import RunningMesh, with_mesh

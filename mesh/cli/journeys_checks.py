@@ -35,7 +35,7 @@ def faults(journey: Journey) -> Iterator[Found]:
         yield from _in(["prepare", number], _of_call(call, names))
     for number, step in enumerate(journey.steps):
         yield from _in(["steps", number], _of_call(step, names))
-        yield from _in(["steps", number], _of_step(step, journey))
+        yield from _in(["steps", number], _of_step(step, journey, names))
     for name, view in journey.views.items():
         yield from _in(["views", name], _of_view(view, names))
 
@@ -59,12 +59,13 @@ def _of_request(asked: Call | View, names: dict[str, str]) -> Iterator[Found]:
     except UsageError as error:
         yield ["call"], str(error)
         return
+    if problem := _unfilled(asked.request, names):
+        yield ["request"], problem
+        return
     try:
         given = filled(asked.request, names, datetime.now(UTC))
         for violation in violations(request_of(method, given, request_id="checked")):
             yield ["request"], str(violation)
-    except KeyError as unknown:
-        yield ["request"], _unknown_name(unknown, names)
     except UsageError as error:
         yield ["request"], str(error)
 
@@ -74,16 +75,18 @@ def _of_locality(slug: str, place: Path) -> Iterator[Found]:
         yield place, f"there is no locality {slug}; slugs look like da-nang"
 
 
-def _of_step(step: Step, journey: Journey) -> Iterator[Found]:
+def _of_step(step: Step, journey: Journey, names: dict[str, str]) -> Iterator[Found]:
     known = {short(kind.name) for kind in catalogue()}
-    for slug, names in step.events.items():
+    for slug, types in step.events.items():
         yield from _of_locality(slug, ["events", slug])
-        for number, name in enumerate(names):
+        for number, name in enumerate(types):
             if name not in known:
                 yield ["events", slug, number], f"no installed contract has an event {name}"
     for name in step.stands:
         if name not in journey.views:
             yield ["stands", name], f"there is no such view; there are {', '.join(journey.views) or 'none'}"
+        elif problem := _unfilled([journey.views[name].request, journey.views[name].where], names):
+            yield ["stands", name], problem
 
 
 def _of_view(view: View, names: dict[str, str]) -> Iterator[Found]:
@@ -99,10 +102,8 @@ def _of_view(view: View, names: dict[str, str]) -> Iterator[Found]:
         for place, path in paths:
             if problem := _refused(field_paths.check, row, path):
                 yield place, problem
-    try:
-        filled(view.where, names, datetime.now(UTC))
-    except KeyError as unknown:
-        yield ["where"], _unknown_name(unknown, names)
+    if problem := _unfilled(view.where, names):
+        yield ["where"], problem
 
 
 def _listing(method: MethodDescriptor, token: str) -> None:
@@ -110,8 +111,13 @@ def _listing(method: MethodDescriptor, token: str) -> None:
     field_paths.check(method.output_type, token)
 
 
-def _unknown_name(unknown: KeyError, names: dict[str, str]) -> str:
-    return f"nothing is kept as {unknown.args[0]} before; there are {', '.join(sorted(names))}"
+def _unfilled(written: Any, names: dict[str, str]) -> str:
+    """Says which name in what is written is not known yet; empty when all are."""
+    try:
+        filled(written, names, datetime.now(UTC))
+    except KeyError as unknown:
+        return f"nothing is kept as {unknown.args[0]} before; there are {', '.join(sorted(names))}"
+    return ""
 
 
 def _refused(check: Any, of: Any, path: str) -> str:

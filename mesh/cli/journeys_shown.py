@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mesh.cli import field_paths
 from mesh.cli.event_lines import event_json, said
-from mesh.cli.journeys_walk import Standing, Walked, WalkedJourney
+from mesh.cli.journeys_walked import Standing, Walked, WalkedJourney
 from mesh.cli.output import name_of, short, table
 from mesh.cli.requests import as_json
 from mesh.cli.tailing import Seen
@@ -33,7 +33,7 @@ def shown(gone: WalkedJourney) -> RenderableType:
 
 
 def _table(rows: list[list[Any]]) -> RenderableType:
-    made = table(_COLUMNS, [])
+    made = table(_COLUMNS, ())
     for row in rows:
         made.add_row(*row)
     return made
@@ -70,13 +70,10 @@ def _where(slug: str, origin: str) -> Text:
 def _standing_rows(standing: Sequence[Standing]) -> Iterator[list[Any]]:
     for view in standing:
         for row in view.rows:
-            where, what = (
-                Text(name_of(view.locality), "cyan"),
-                Text.assemble((view.name, "bold"), ": ", _words(view, row)),
-            )
-            yield [Text("stands", "magenta" if view.met else "red"), where, what]
+            what = Text.assemble((view.name, "bold"), f": {_words(view, row)}")
+            yield [Text("stands", "magenta" if view.met else "red"), Text(name_of(view.locality), "cyan"), what]
     if over := dict.fromkeys(view.name for view in standing if not view.expected and view.met):
-        yield [Text("undone", "green"), "", Text(", ".join(over))]
+        yield [Text("undone", "green"), "", ", ".join(over)]
 
 
 def _words(standing: Standing, row: Any) -> str:

@@ -21,7 +21,7 @@ from mesh.cli.feed import Tally
 from mesh.cli.journeys import walk_all
 from mesh.cli.journeys_file import Journeys
 from mesh.cli.journeys_shown import journey_json
-from mesh.cli.journeys_walk import WalkedJourney
+from mesh.cli.journeys_walked import WalkedJourney
 from mesh.cli.next_steps import next_steps
 from mesh.cli.output import duration, name_of, out, people, print_json
 from mesh.cli.own_log import own_log

@@ -130,6 +130,24 @@ def test_all_complaints_are_told_at_once(tmp_path: Path) -> None:
     assert "RoadRestriction has no field name" in said
 
 
+def test_a_view_is_not_asked_for_what_is_kept_later(tmp_path: Path) -> None:
+    """It would break off in the middle."""
+    early = """\
+      - title: Nobody has applied yet
+        at: da-nang
+        call: administration.ListPermits
+        stands: {restriction: 0}
+      - title: They apply
+        at: da-nang
+"""
+    prepare = FILE[FILE.index("    prepare:") : FILE.index("    views:")]
+    applied = prepare.replace("    prepare:\n      - at: da-nang\n", early)
+
+    said = refusal(tmp_path, FILE.replace(prepare, "").replace("    steps:\n", f"    steps:\n{applied}"))
+
+    assert "steps[0].stands.restriction: nothing is kept as permit before; there are run" in said
+
+
 def feature(**other: Any) -> dict[str, Any]:
     properties = {"locality": "hue", "id": "s-1", "name": "Lê Lợi"}
     line = {"type": "LineString", "coordinates": [[107.58, 16.46], [107.59, 16.47]]}
