@@ -13,6 +13,7 @@ from mesh.config import load
 from mesh.container import MeshContainer
 from mesh.events import catalogue
 from mesh.host import Host
+from mesh.loop import run as run
 from mesh.relay import Relay
 from mesh.unit import Run
 

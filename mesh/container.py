@@ -14,7 +14,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nameko.containers import ServiceContainer, WorkerContext
 from pymongo.database import Database
@@ -28,13 +28,14 @@ from mesh.foreign_errors import classify
 from mesh.indexes import ensure_indexes
 from mesh.log import Log
 from mesh.members import Members
+from mesh.pool import blocking
 from mesh.relay import Relay
 from mesh.remembered import Remembered
 from mesh.runs import Runs
 from mesh.store import StagedInRun
 from mesh.telemetry import commit_span
 from mesh.unit import EVENTS_LOG, Address, Raw, Run
-from mesh.work import Emit, Work
+from mesh.work import AwaitedDatabase, Emit, Work
 
 if TYPE_CHECKING:
     from mesh.host import Host
@@ -53,6 +54,7 @@ class MeshContainer(ServiceContainer):
         self.locality: str = host.settings.locality
         self.source = source_of(self.locality, self.service_name)
         self.database: Database[Raw] = host.mongo[database_name(self.locality, self.service_name)]
+        self._awaited_database = cast("Database[Raw]", AwaitedDatabase(self.database))
         self.logs: dict[str, Log] = {}
         self.relays: dict[str, Relay] = {}
         self.members = Members(self.database, ttl_s=host.settings.runtime.member_ttl_s, instance=host.instance)
@@ -139,7 +141,7 @@ class MeshContainer(ServiceContainer):
     async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Runs blocking code on the host's pool, in the present context."""
         context = contextvars.copy_context()
-        return await self.host.pool.run(context.run, function, *args)
+        return await self.host.pool.run(context.run, _wait_for, function, *args)
 
     def worker(self, call: Call, work: Work) -> WorkerContext:
         """nameko's context of one handler run."""
@@ -164,7 +166,7 @@ class MeshContainer(ServiceContainer):
 
     def begin(self, beneath: dict[Address, Raw | None], call: Call, remembered: Remembered | None = None) -> Work:
         return Work.begin(
-            self.database,
+            self._awaited_database,
             source=self.source,
             time=self.host.time,
             beneath=beneath,
@@ -225,6 +227,11 @@ class MeshContainer(ServiceContainer):
         relay = self.relays.get(log)
         if relay is not None:
             self.host.post(relay.offer, entries)
+
+
+def _wait_for(function: Callable[..., Any], *args: Any) -> Any:
+    blocking()
+    return function(*args)
 
 
 def database_name(locality: str, service: str) -> str:

@@ -26,6 +26,7 @@ from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
+from mesh.deadlines import Deadlines
 from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
 from mesh.gauges import keep_measuring
@@ -64,6 +65,7 @@ class Host:
     async def start(self) -> None:
         """Connects, starts every service, then answers calls; health says SERVING only at the end."""
         self.loop = asyncio.get_running_loop()
+        self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
         self.mongo: MongoClient[Raw] = MongoClient(
             self.settings.mongodb_uri,

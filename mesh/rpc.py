@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -67,11 +68,15 @@ class Door:
     def __init__(self, verifier: Verifier, default_deadline_s: float) -> None:
         self._verifier = verifier
         self._default_deadline_s = default_deadline_s
+        self._scopes: dict[MethodDescriptor, str] = {}
 
     def caller(self, method: MethodDescriptor, metadata: Mapping[str, Any]) -> Caller:
         """Who calls. Raises `Unauthenticated`, or `PermissionDenied` naming the scope."""
         caller = self._verifier.verify(bearer_token(metadata.get("authorization")))
-        caller.require(method_scope(method))
+        scope = self._scopes.get(method)
+        if scope is None:
+            scope = self._scopes[method] = method_scope(method)
+        caller.require(scope)
         return caller
 
     def deadline(self, context: Any) -> float:
@@ -164,7 +169,7 @@ class Served:
         self._limit = container.settings.runtime.queue_limit
 
     async def unary(self, request: Message, context: Any) -> Message:
-        return await answer(self._name, context, lambda metadata: self._unary(request, context, metadata))
+        return await answer(self._name, context, partial(self._unary, request, context))
 
     async def _unary(self, request: Message, context: Any, metadata: Mapping[str, Any]) -> Message:
         caller = self._door.caller(self.method, metadata)
@@ -181,16 +186,17 @@ class Served:
 
     async def _perform(self, calls: list[Call], deadline: float) -> list[Any]:
         """Runs calls; while database or broker are away, tries again until the deadline."""
-        try:
-            # A driver that looks for its server knows no deadline of ours. What is cut off here is not committed
-            # later: commits drop what is past its deadline.
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await self._perform_until_there(calls, deadline)
-        except TimeoutError:
-            return [self._late()] * len(calls)
+        # A driver that looks for its server knows no deadline of ours. What is cut off here is not committed
+        # later: commits drop what is past its deadline.
+        with self._container.host.deadlines.after(deadline - time.monotonic()):
+            results = await self._container.runs.perform(calls)
+            if any(isinstance(result, Unavailable) for result in results):
+                await self._try_again(calls, results, deadline)
+            return results
+        return [self._late()] * len(calls)
 
-    async def _perform_until_there(self, calls: list[Call], deadline: float) -> list[Any]:
-        results = await self._container.perform(calls)
+    async def _try_again(self, calls: list[Call], results: list[Any], deadline: float) -> None:
+        """Replaces the results of calls for which something was away, until nothing is or the deadline is near."""
         wait = 0.05
         while time.monotonic() + wait < deadline:
             away = [index for index, result in enumerate(results) if isinstance(result, Unavailable)]
@@ -198,10 +204,9 @@ class Served:
                 break
             await asyncio.sleep(wait)
             wait = min(wait * 2, _MAX_BACKOFF_S)
-            again = await self._container.perform([calls[index].again() for index in away])
+            again = await self._container.runs.perform([calls[index].again() for index in away])
             for index, result in zip(away, again, strict=True):
                 results[index] = result
-        return results
 
     def _late(self) -> MeshError:
         if self._container.host.mongo.topology_description.has_writable_server():
@@ -261,7 +266,7 @@ class Served:
             yield response
 
     async def stream_unary(self, requests: AsyncIterator[Message], context: Any) -> Message:
-        return await answer(self._name, context, lambda metadata: self._stream_unary(requests, context, metadata))
+        return await answer(self._name, context, partial(self._stream_unary, requests, context))
 
     async def _stream_unary(
         self, requests: AsyncIterator[Message], context: Any, metadata: Mapping[str, Any]

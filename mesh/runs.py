@@ -12,6 +12,7 @@ from mesh.call import Call, Done
 from mesh.commit import Failed, Stale
 from mesh.errors import Aborted, AlreadyExists, MeshError
 from mesh.foreign_errors import classify
+from mesh.pool import blocking
 from mesh.store import StagedInRun
 from mesh.unit import Address, Raw, Run, Unit
 
@@ -132,7 +133,7 @@ class Runs:
                 # It queries what is only staged: it and all after it run again once that is committed.
                 return answers + [_STALE] * (len(calls) - index), done
             except MeshError as error:
-                answers.append(error)
+                answers.append(self._said_before(call) or error)
             else:
                 beneath.update(item.unit.staged)
                 done[index] = item
@@ -143,13 +144,15 @@ class Runs:
         """Runs a call with its request record.
 
         The first try takes it that the request is new: the commit checks that, in the round trip it makes
-        anyway. A repeated request is therefore found stale, comes here again and is answered from the record.
+        anyway. A repeated request is therefore found stale, comes here again and is answered from the record;
+        or it is refused, and then its record is looked for.
         """
         if not call.request_id:
             return self._container.run_sealed(call, beneath)
         address = call.record_address()
         record = beneath.get(address)
         if record is None and read_record:
+            blocking()
             record = self._container.database[address[0]].find_one({"_id": address[1]})
         if record is not None:
             return Done(_recorded(call, record), Unit(), {})
@@ -161,6 +164,18 @@ class Runs:
         }
         item.unit.stage(address, {"_id": address[1], **answer})
         return item
+
+    def _said_before(self, call: Call) -> Any:
+        """The first answer to a request that is now refused, where there is one: it may be refused for what it did."""
+        if not call.request_id:
+            return None
+        collection, id = call.record_address()
+        blocking()
+        record = self._container.database[collection].find_one({"_id": id})
+        try:
+            return record and _recorded(call, record)
+        except AlreadyExists as other:
+            return other
 
 
 def _recorded(call: Call, record: Raw) -> Any:

@@ -10,12 +10,14 @@ from typing import Any
 from google.protobuf.message import Message
 from nameko.extensions import DependencyProvider
 from pydantic import BaseModel
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from mesh.auth import Caller as CallerIdentity
 from mesh.clock import Time
 from mesh.errors import ContractError
 from mesh.events import Event, catalogue, event_subject, new_event, to_headers
+from mesh.pool import blocking
 from mesh.remembered import Remembered
 from mesh.store import StoreSession
 from mesh.telemetry import inject
@@ -56,9 +58,23 @@ class Work:
 
     def seal(self) -> dict[str, int]:
         """Moves what the handler put into the unit; returns what it commits, counted by type."""
-        committed = Counter(self.session.seal())
+        written = self.session.seal()
+        if not written and not self.unit.outgoing:
+            return {}
+        committed = Counter(written)
         committed.update(outgoing.type for outgoing in self.unit.outgoing)
         return dict(committed)
+
+
+class AwaitedDatabase:
+    """A database as handlers read it: who asks for a collection is about to wait for what is in it."""
+
+    def __init__(self, database: Database[Raw]) -> None:
+        self._database = database
+
+    def __getitem__(self, name: str) -> Collection[Raw]:
+        blocking()
+        return self._database[name]
 
 
 class Emitter:

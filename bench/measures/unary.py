@@ -26,6 +26,7 @@ async def measure(plan: Plan) -> Report:
         trace_sink.running() as sink,
         bare() as on_loop,
         bare(threads=THREADS) as in_thread,
+        Process.start("bench.raw.grpc_server_on_uvloop", log=plan.folder / "uvloop.log") as on_uvloop,
     ):
 
         async def ours(**settings: str) -> Figures:
@@ -39,6 +40,7 @@ async def measure(plan: Plan) -> Report:
                 "ours": ours,
                 "bare with a thread hop": lambda: _load(plan, locality, in_thread),
                 "ours traced": lambda: ours(otlp_endpoint=sink),
+                "bare on uvloop": lambda: _load(plan, locality, on_uvloop),
             },
         )
     return Report("unary", _ratios(runs), runs)
@@ -55,10 +57,11 @@ async def _load(plan: Plan, locality: Locality, server: Process) -> Figures:
 
 
 def _ratios(runs: dict[str, list[Figures]]) -> list[Ratio]:
-    wanted = (
+    wanted: tuple[tuple[str, str, str, float | None], ...] = (
         ("unary call", "ours", "bare", 0.75),
         ("unary call, traced", "ours traced", "bare", 0.55),
         ("unary call, hop aside", "ours", "bare with a thread hop", 0.9),
+        ("unary call", "ours", "bare on uvloop", None),
     )
     return [
         Ratio(

@@ -38,12 +38,13 @@ def serve(
     SIGTERM or Ctrl-C drains: what was begun is finished and committed. A second one ends the process at once.
     """
     from mesh.json_logs import setup_logging
+    from mesh.loop import run
 
     given = {} if locality is None else {"locality": locality}
     settings, joins = joined_settings(**given)
     setup_logging(settings.log_level, locality=settings.locality)
     logging.getLogger("nameko").setLevel(logging.WARNING)
-    asyncio.run(_host(settings, services.find(names), joins))
+    run(_host(settings, services.find(names), joins))
 
 
 serve.__doc__ = f"{serve.__doc__}\n\n    {_EXAMPLE}"

@@ -31,7 +31,7 @@ class Step(StrEnum):
     CANCEL = "cancelled"
 
 
-STEPS: Final = {
+STEPS: Final[dict[tuple[int, Step], int]] = {
     (PERMIT_STATE_APPLIED, Step.GRANT): PERMIT_STATE_GRANTED,
     (PERMIT_STATE_APPLIED, Step.CANCEL): PERMIT_STATE_CANCELLED,
     (PERMIT_STATE_GRANTED, Step.CHANGE): PERMIT_STATE_GRANTED,
@@ -43,13 +43,13 @@ STEPS: Final = {
 def state_at(now_ms: int, kept: int, until_ms: int) -> int:
     """State of a permit that is kept in a state and holds until a time."""
     is_over = kept == PERMIT_STATE_GRANTED and until_ms <= now_ms
-    return int(PERMIT_STATE_EXPIRED) if is_over else kept
+    return PERMIT_STATE_EXPIRED if is_over else kept
 
 
 def state_after(step: Step, state: int) -> int:
     """State after a step. Raises FailedPrecondition naming the states in which it is allowed."""
     try:
-        return int(STEPS[state, step])
+        return STEPS[state, step]
     except KeyError:
         allowed = [_name(before) for before, known in STEPS if known is step]
         raise FailedPrecondition(

@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RecordField(BaseField):
-    """A flat mapping, stored as it is. MongoEngine's DictField wraps each one, which costs half of a reading."""
+    """A flat mapping, stored as it is. MongoEngine's DictField wraps each value (ADR-0013)."""
 
     def to_mongo(self, value: Any, *_: Any, **__: Any) -> Any:
         return dict(value)

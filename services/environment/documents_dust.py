@@ -28,12 +28,13 @@ class DustWatch(Document):
     meta = {"collection": "dust_watches", "indexes": ["station_ids", "state"]}
 
 
-class StationMap(Document):
-    """Where the stations of the locality stand, as one thing to agree on.
+class StandingWorks(Document):
+    """The road works that stand, as one thing to agree on.
 
     Whoever places a station and whoever looks for stations near road works writes it, so neither misses the other.
+    It names the watches, so placing a station queries nothing: many can be placed in one run.
     """
 
-    id = StringField(primary_key=True, default="stations")
-    revision = LongField(default=0)
-    meta = {"collection": "station_maps"}
+    id = StringField(primary_key=True)
+    watch_ids = ListField(StringField())
+    meta = {"collection": "standing_works"}

@@ -19,12 +19,12 @@ from lienthong.transport.v1 import (
 from mesh.events import Event
 from mesh.store import Documents
 from services.environment.documents import NEVER_MS, Station, Watch
-from services.environment.documents_dust import DustWatch, StationMap
+from services.environment.documents_dust import DustWatch, StandingWorks
 from services.environment.messages import to_ms
 from services.environment.nearness import Lines, is_near, latitudes
 from services.environment.settings import EnvironmentSettings
 
-_MAP: Final = "stations"
+_STANDING: Final = "standing"
 
 RoadWorks = RoadRestrictionImposed | RoadRestrictionChanged
 
@@ -34,6 +34,7 @@ def watch_road_works(store: Documents, settings: EnvironmentSettings, works: Roa
     watch = _followed(store, works, event)
     if watch is None:
         return
+    _set_standing(store, watch.id, True)
     before = watch.station_ids
     watch.lines = {segment.id: [[p.latitude, p.longitude] for p in segment.line.points] for segment in works.segments}
     watch.from_ms = to_ms(getattr(works, "from"))  # a keyword
@@ -50,6 +51,7 @@ def end_road_works(store: Documents, works: RoadRestrictionLifted, event: Event)
     if watch is None:
         return
     if watch.state:
+        _set_standing(store, watch.id, False)
         watch.state, watch.lines = DUST_WATCH_STATE_ENDED, {}
         watch.until_ms = min(watch.until_ms, to_ms(works.lifted_at))
     store.put(watch)
@@ -58,8 +60,9 @@ def end_road_works(store: Documents, works: RoadRestrictionLifted, event: Event)
 
 def place_station(store: Documents, settings: EnvironmentSettings, station: Station) -> None:
     """Puts a new or moved station under the watches that stand near it, and under no others."""
-    _write_map(store)
-    for watch in store.find(DustWatch, state=DUST_WATCH_STATE_STANDING):
+    standing = _standing(store)
+    store.put(standing)
+    for watch in store.get_many(DustWatch, standing.watch_ids).values():
         near = is_near(station, watch.lines, settings.dust_radius_m)
         if near == (station.id in watch.station_ids):
             continue
@@ -80,7 +83,6 @@ def _followed(store: Documents, works: RoadWorks | RoadRestrictionLifted, event:
 
 
 def _stations_near(store: Documents, lines: Lines, radius_m: float) -> list[str]:
-    _write_map(store)
     south, north = latitudes(lines, radius_m)
     candidates = store.find(Station, latitude__gte=south, latitude__lte=north)
     return sorted(station.id for station in candidates if is_near(station, lines, radius_m))
@@ -98,7 +100,12 @@ def _tell_stations(store: Documents, watch: DustWatch, station_ids: Iterable[str
         store.put(station)
 
 
-def _write_map(store: Documents) -> None:
-    stations = store.get(StationMap, _MAP) or StationMap(id=_MAP)
-    stations.revision += 1
-    store.put(stations)
+def _set_standing(store: Documents, watch_id: str, stands: bool) -> None:
+    standing = _standing(store)
+    others = {*standing.watch_ids} - {watch_id}
+    standing.watch_ids = sorted(others | {watch_id} if stands else others)
+    store.put(standing)
+
+
+def _standing(store: Documents) -> StandingWorks:
+    return store.get(StandingWorks, _STANDING) or StandingWorks(id=_STANDING)

@@ -1,6 +1,6 @@
 """What becomes of a batch of readings: accepted, duplicate or rejected, row by row.
 
-However many rows there are, the store is asked three times, five where they are late. What a reading decides depends on
+However many rows there are, the store is asked three times, four where rows are late. What a reading decides depends on
 its station's watch and on its hour, documents with known ids: two batches for one station cannot both be committed on
 the same knowledge.
 """

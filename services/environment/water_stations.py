@@ -46,7 +46,7 @@ def _violations(station: v1.WaterStation) -> Iterator[Violation]:
     for lower, upper in pairwise(_LEVELS):
         if _mm(station, lower) >= _mm(station, upper):
             yield Violation(f"station.{upper}", "ascending", f"must be above {lower}")
-    if to_mm(station.hysteresis_m) >= _smallest_gap_mm(station):
+    if to_mm(station.hysteresis_m) >= _smallest_gap_mm(station) > 0:
         yield Violation("station.hysteresis_m", "hysteresis", "must not reach from one level to the next")
 
 

@@ -12,7 +12,7 @@ import pytest
 from mesh import rpc
 from mesh.errors import FailedPrecondition
 from tests.hosts import Home, eventually, record_request
-from tests.trial.services import TrialService
+from tests.trial.services import Total, TrialService
 
 
 async def test_the_same_request_gets_the_first_answer_and_has_one_effect(home: Home) -> None:
@@ -26,6 +26,29 @@ async def test_the_same_request_gets_the_first_answer_and_has_one_effect(home: H
     assert again == first
     assert await trial.total("a") == 7
     assert len(home.logged("a")) == 2
+
+
+async def test_a_request_that_its_own_effect_now_forbids_gets_the_first_answer(home: Home) -> None:
+    """As with a case that was closed: to close it again is refused, to repeat the request that closed it is not."""
+
+    class Once(TrialService):
+        @rpc
+        def record(self, request):
+            if self.store.get(Total, request.key):
+                raise FailedPrecondition("the case is closed", allowed=("OPEN",))
+            return super().record(request)
+
+    host = await home.start(Once)
+    trial = home.trial(host)
+    first = await trial.record("a", 3, request_id="r1")
+
+    assert await trial.record("a", 3, request_id="r1") == first
+    refusals = {"r1": grpc.StatusCode.ALREADY_EXISTS, "r2": grpc.StatusCode.FAILED_PRECONDITION}
+    for request_id, code in refusals.items():
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await trial.record("a", 4, request_id=request_id)
+        assert refused.value.code() == code
+    assert home.logged("a") == [1]
 
 
 async def test_the_same_id_with_other_content_already_exists(home: Home) -> None:

@@ -84,6 +84,13 @@ def test_in_one_batch_and_in_any_order_it_is_told_the_same(river: River):
     assert river.changes() == ITS_CHANGES
 
 
+def test_a_jump_amid_a_flood_changes_nothing_of_it(river: River):
+    river.record(*(stage(hour, metres) for hour, metres in enumerate(A_FLOOD)), stage(2 + 1 / 3, 12.0))
+
+    assert river.changes() == ITS_CHANGES
+    assert [kept.stage.stage_m for kept in river.stages(flag=STAGE_FLAG_JUMP)] == [12.0]
+
+
 def test_an_event_tells_all_a_reader_needs(river: River):
     river.hourly(6.6, 8.1)
 

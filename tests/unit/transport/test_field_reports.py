@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lienthong.administration import v1 as administration
 from lienthong.transport import v1
@@ -73,17 +73,20 @@ def test_a_report_that_is_routed_away_after_its_incident_was_cleared_changes_not
     assert len(roads.said(v1.IncidentCleared)) == 1
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
-def test_the_last_routing_decides_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
-    """Which incident lasts is the same; whoever had two at a time has none of the earlier left."""
-    for story in ([OURS, OTHERS, OURS], [OURS, OTHERS, OTHERS], [OTHERS, OURS, OURS]):
-        events = life(*map(routed, story))
-        in_order, shuffled = new_roads(), new_roads()
+@given(st.lists(st.sampled_from([OURS, OTHERS]), min_size=1, max_size=5), st.data())
+def test_the_last_routing_decides_in_whatever_order_and_how_often_they_come(
+    sectors: list[int], data: st.DataObject
+) -> None:
+    """Which incident lasts is the same, and there is never more than one."""
+    events = life(*map(routed, sectors))
+    again = data.draw(st.lists(st.sampled_from(events)))
+    in_order, shuffled = new_roads(), new_roads()
 
-        in_order.hear(*events)
-        shuffled.hear(*(events[index] for index in order))
+    in_order.hear(*events)
+    shuffled.hear(*data.draw(st.permutations(events + again)))
 
-        assert [one.id for one in lasting(shuffled)] == [one.id for one in lasting(in_order)]
+    assert [one.id for one in lasting(shuffled)] == [one.id for one in lasting(in_order)]
+    assert len(lasting(in_order)) == (sectors[-1] == OURS)
 
 
 class TestAClearedIncident:
