@@ -107,6 +107,11 @@ def test_a_journey_is_read(tmp_path: Path) -> None:
         ("stands: {restriction: 1}", "stands: {restriction: -1}", "stands.restriction: Input should be greater than"),
         ("transport.ListRestrictions", "transport.GetRoadSegment", "views.restriction.call: "),
         ("segments.name", "segments.names", "views.restriction.show[0]: AffectedSegment has no field names"),
+        (
+            "show: [",
+            "shows: [",
+            "views.restriction.shows: is not a key here; the keys are at, call, request, where, show",
+        ),
         ("caused_by.key", "cause.key", "views.restriction.where.cause.key: "),
         ("effect]", "]]", "journeys: "),
         ("journeys:\n", "roads: roads.geojson\njourneys:\n", "roads.geojson: No such file"),
