@@ -243,7 +243,10 @@ def test_the_story_of_an_alert_crosses_the_border(up: Up) -> None:
     ]
     advised = {effect["locality"] for effect in story["effects"] if "HealthAdvisory" in effect["committed"]}
     assert advised == {"da-nang", "hue"}
-    assert {caused["type"].rpartition(".")[2] for caused in story["caused"]} == {"HealthAdvisoryIssued", "NoticePublished"}
+    assert {caused["type"].rpartition(".")[2] for caused in story["caused"]} == {
+        "HealthAdvisoryIssued",
+        "NoticePublished",
+    }
     assert up.run("events", "show", "no-such-id").returncode == Exit.REFUSED
 
 
@@ -278,6 +281,9 @@ def test_a_file_replayed_twice_is_all_duplicates(up: Up) -> None:
 def test_an_agreement_is_suspended_resumed_and_revoked(up: Up) -> None:
     """What happens while it is suspended never crosses; each step is in force when the command returns."""
     applied = up.folder / ".lienthong" / "hub" / "applied.json"
+    for other in up.json("agreements", "list"):
+        if (other["provider"], other["recipient"]) == ("da-nang", "hue") and other["id"] != AGREEMENT:
+            up.json("agreements", "revoke", other["id"])
 
     [suspended] = up.json("agreements", "suspend", AGREEMENT)
     assert suspended["state"] == "SUSPENDED"
