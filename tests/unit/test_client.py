@@ -181,23 +181,21 @@ async def test_it_waits_as_long_as_the_server_asks(client: Client, environment: 
 async def test_it_does_not_wait_beyond_its_deadline(client: Client, environment: Environment) -> None:
     """The caller learns at once that the server wants more time than it has."""
     environment.errors = [ResourceExhausted("too fast", retry_after_s=60)]
-    started = time.monotonic()
 
     with pytest.raises(ResourceExhausted):
         await client.call("GetStation", GET, deadline_s=3)
 
-    assert time.monotonic() - started < 2
+    assert len(environment.calls) == 1
 
 
 async def test_the_deadline_bounds_all_tries_together(client: Client, environment: Environment) -> None:
+    """More errors than it could meet in the time, so only the deadline can end it."""
     environment.errors = [Unavailable("x")] * 1000
-    started = time.monotonic()
 
     with pytest.raises(Unavailable):
         await client.call("GetStation", GET, deadline_s=0.5)
 
-    assert 0.2 < time.monotonic() - started < 1.5
-    assert len(environment.calls) > 1
+    assert 1 < len(environment.calls) < 1000
 
 
 async def test_a_server_that_hangs_is_left_at_the_deadline(client: Client, environment: Environment) -> None:
