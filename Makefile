@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 
 LOCALITIES ?= da-nang,hue,ha-noi,quang-ninh
 REPLAY ?= examples/week.csv.gz
+JOURNEYS ?= examples/journeys.yaml
 # A week in half a minute: slow enough to watch.
 SPEED ?= 20000
 TESTS := $(wildcard $(addprefix tests/,unit contract integration journeys faults telemetry docs))
@@ -20,8 +21,8 @@ help: ## List the targets
 
 setup: $(READY) ## Make .venv with the lienthong command in it
 
-run: setup ## Four localities, a week of readings, events scrolling by; stays up until Ctrl-C
-	$(BIN)/lienthong up --localities $(LOCALITIES) --replay $(REPLAY) --speed $(SPEED) $(FRESH)
+run: setup ## Four localities, a week of readings, three journeys across sectors; stays up until Ctrl-C
+	$(BIN)/lienthong up --localities $(LOCALITIES) --replay $(REPLAY) --speed $(SPEED) --journeys $(JOURNEYS) $(FRESH)
 
 ##@ Before a commit
 test: setup ## Unit, contract and integration tests, journeys and faults; ARGS="-k name" chooses

@@ -29,7 +29,7 @@ class Deadlines:
         if due is None:
             due = self._due[grain] = set()
             self._loop.call_at(grain * _GRAIN_S, self._miss, grain)
-        return Deadline(due)
+        return Deadline(self._loop, due)
 
     def _miss(self, grain: int) -> None:
         for deadline in self._due.pop(grain):
@@ -42,14 +42,15 @@ class Deadline:
     Like `asyncio.timeout`, except that a missed deadline raises nothing and is `missed`. It can be used once.
     """
 
-    __slots__ = ("_cancelled_before", "_others", "_task", "missed")
+    __slots__ = ("_cancelled_before", "_loop", "_others", "_task", "missed")
 
-    def __init__(self, others: set[Deadline]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, others: set[Deadline]) -> None:
+        self._loop = loop
         self._others = others
         self.missed = False
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline is kept inside a task")
         self._task = task

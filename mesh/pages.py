@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from mesh.errors import InvalidArgument
 from mesh.store import D, Documents
 
 PAGE = 100
 """Entries of a page when the caller asks for no number."""
+
+_COUNT: Final = re.compile(r"[0-9]{0,9}")
 
 T = TypeVar("T")
 
@@ -25,14 +28,38 @@ def page(found: list[T], size: int, token: Callable[[T], str]) -> tuple[list[T],
     return shown, token(shown[-1]) if len(found) > size else ""
 
 
-def page_by_id(store: Documents, model: type[D], request: Any, **filters: Any) -> tuple[list[D], str]:
-    """The documents of the page a request asks for, by id; a page's token is its last id.
+def page_by(field: str, store: Documents, model: type[D], request: Any, **filters: Any) -> tuple[list[D], str]:
+    """The documents of the page a request asks for, in order of a field of text; a page's token is its last value.
 
-    `filters` in MongoEngine's syntax; the request has `page_size` and `page_token`.
+    No two documents that pass the filters may have the same value. `filters` in MongoEngine's syntax; the request has
+    `page_size` and `page_token`.
     """
     size = request.page_size or PAGE
-    found = store.find(model, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
-    return page(found, size, lambda document: str(document.pk))
+    behind = {f"{field}__gt": request.page_token}
+    found = store.find(model, order_by=(field,), limit=size + 1, **behind, **filters)
+    return page(found, size, lambda document: str(getattr(document, field)))
+
+
+def page_by_id(store: Documents, model: type[D], request: Any, **filters: Any) -> tuple[list[D], str]:
+    """As `page_by`, in order of ids."""
+    return page_by("id", store, model, request, **filters)
+
+
+def page_in_memory(entries: Sequence[T], request: Any) -> tuple[Sequence[T], str]:
+    """The page a request asks for of a list that does not change; a token is how many came before.
+
+    Raises `InvalidArgument` for a foreign token.
+    """
+    if not _COUNT.fullmatch(request.page_token):
+        raise foreign_token()
+    start = int(request.page_token or 0)
+    end = start + (request.page_size or PAGE)
+    return entries[start:end], str(end) if end < len(entries) else ""
+
+
+def given(**filters: Any) -> dict[str, Any]:
+    """Those filters of a request that say something: what is empty, 0 or UNSPECIFIED asks for all."""
+    return {name: value for name, value in filters.items() if value}
 
 
 def foreign_token() -> InvalidArgument:

@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 
 _RUN_CAP = 16
 """Messages of one stream whose units share a run."""
-_RUN_TARGET_S = 0.1
+_RUN_TARGET_S = 0.15
 """How long a run of messages should take from its first handler to its commit."""
 _DEADLINE_SHARE = 0.9
 """Part of the caller's time that commits may use: what is left carries the answer."""

@@ -13,11 +13,12 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import cache, cached_property
+from types import TracebackType
+from typing import Final, Protocol, Self
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -36,6 +37,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from mesh.errors import MeshError
 from mesh.events import Event
+from mesh.postponed import PostponedHistogram
 
 SCOPE: Final = "lienthong.mesh"
 
@@ -79,11 +81,13 @@ class _Instruments:
     """What the runtime measures. Names without a `lienthong.` of their own are semantic conventions'."""
 
     def __init__(self, meter: metrics.Meter) -> None:
-        self.rpc_duration = meter.create_histogram(
-            rpc_metrics.RPC_SERVER_CALL_DURATION,
-            unit="s",
-            description="Duration of calls answered.",
-            explicit_bucket_boundaries_advisory=_DURATIONS_S,
+        self.rpc_duration = PostponedHistogram(
+            meter.create_histogram(
+                rpc_metrics.RPC_SERVER_CALL_DURATION,
+                unit="s",
+                description="Duration of calls answered.",
+                explicit_bucket_boundaries_advisory=_DURATIONS_S,
+            )
         )
         self.process_duration = meter.create_histogram(
             messaging_metrics.MESSAGING_PROCESS_DURATION,
@@ -144,7 +148,7 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
     """Starts exporting if the settings name a collector. `services` run in this process. Shut down what it returns."""
     if not settings.otlp_endpoint:
         return use(trace.NoOpTracerProvider(), metrics.NoOpMeterProvider(), locality=settings.locality)
-    resource = Resource.create(
+    described = Resource.create(
         {
             service.SERVICE_NAMESPACE: "lienthong",
             service.SERVICE_NAME: services[0] if len(services) == 1 else "node",
@@ -152,6 +156,7 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
             LOCALITY: settings.locality,
         }
     )
+    resource = _HashedOnce(described.attributes, described.schema_url)
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     spans = OTLPSpanExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
     tracers.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=1000))
@@ -166,11 +171,27 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
 
 def use(tracers: trace.TracerProvider, meters: metrics.MeterProvider, *, locality: str) -> Telemetry:
     """Sends spans and measurements to these providers from now on."""
+    _Current.instruments.rpc_duration.flush()
     _Current.tracer = tracers.get_tracer(SCOPE)
     _Current.instruments = _Instruments(meters.get_meter(SCOPE))
     _Current.locality = locality
+    _call_attributes.cache_clear()
     _Current.silent = isinstance(tracers, trace.NoOpTracerProvider) and isinstance(meters, metrics.NoOpMeterProvider)
     return Telemetry(tracers, meters)
+
+
+class _HashedOnce(Resource):
+    """The exporter looks up the resource of every span; the SDK's writes itself as JSON for its hash, each time."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
 
 
 class Telemetry:
@@ -182,6 +203,7 @@ class Telemetry:
 
     def shutdown(self) -> None:
         """Sends what is left, for a few seconds at most."""
+        _Current.instruments.rpc_duration.flush()
         if isinstance(self._tracers, TracerProvider):
             self._tracers.shutdown()
         if isinstance(self._meters, MeterProvider):
@@ -226,42 +248,74 @@ def _span_context(context: Context) -> trace.SpanContext:
 # Spans
 
 
-@dataclass(slots=True)
 class Answering:
-    """A call being answered."""
+    """A call being answered: a context manager inside which its span is the current one."""
 
-    span: Span
-    code: str = "OK"
-    """gRPC status it is answered with."""
+    __slots__ = ("_began", "_context", "_method", "_token", "code", "span")
+
+    def __init__(self, method: str, parent: Context) -> None:
+        self._method = method
+        self.code = "OK"
+        """gRPC status it is answered with."""
+        self.span = _Current.tracer.start_span(method, parent, SpanKind.SERVER, _call_attributes(method))
+        self._context = trace.set_span_in_context(self.span, parent)
+
+    def __enter__(self) -> Self:
+        self._began = time.perf_counter()
+        self._token = attach(self._context)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            answered(self, _code_of(error))
+        self.span.set_attribute(rpc.RPC_RESPONSE_STATUS_CODE, self.code)
+        seconds = time.perf_counter() - self._began
+        _Current.instruments.rpc_duration.record(seconds, _answer_attributes(self._method, self.code), self._context)
+        detach(self._token)
+        self.span.end()
 
 
-@contextmanager
-def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Answering]:
+class _Unrecorded(Answering):
+    """A call nobody traces."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.code = "OK"
+        self.span = trace.INVALID_SPAN
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+
+_UNRECORDED: Final = _Unrecorded()
+_ROOT: Final = Context()
+
+
+def server_span(method: str, metadata: Mapping[str, str]) -> Answering:
     """Span of one call answered, current while it runs; `method` is `package.Service/Method`.
 
     A MeshError that leaves it sets the status; where the answer is an error that is not raised, use `answered`.
     """
-    if _Current.silent and "traceparent" not in metadata:
-        yield Answering(trace.INVALID_SPAN)
-        return
-    parent = context_from(metadata.get("traceparent", ""), metadata.get("tracestate", ""))
-    attributes = {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, LOCALITY: _Current.locality}
-    started = time.perf_counter()
-    with _span(method, SpanKind.SERVER, attributes, parent) as span:
-        answering = Answering(span)
-        try:
-            yield answering
-        except BaseException as exc:
-            answered(answering, _code_of(exc))
-            raise
-        finally:
-            span.set_attribute(rpc.RPC_RESPONSE_STATUS_CODE, answering.code)
-            measured = {
-                rpc.RPC_SYSTEM_NAME: "grpc",
-                rpc.RPC_METHOD: method,
-                rpc.RPC_RESPONSE_STATUS_CODE: answering.code,
-            }
-            _Current.instruments.rpc_duration.record(time.perf_counter() - started, measured)
+    traceparent = metadata.get("traceparent")
+    if traceparent:
+        return Answering(method, context_from(traceparent, metadata.get("tracestate", "")))
+    return _UNRECORDED if _Current.silent else Answering(method, _ROOT)
+
+
+@cache
+def _call_attributes(method: str) -> Mapping[str, str]:
+    return {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, LOCALITY: _Current.locality}
+
+
+@cache
+def _answer_attributes(method: str, code: str) -> Mapping[str, str]:
+    return {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, rpc.RPC_RESPONSE_STATUS_CODE: code}
 
 
 def answered(answering: Answering, code: str) -> None:
@@ -281,8 +335,7 @@ def _code_of(exc: BaseException) -> str:
 @contextmanager
 def client_span(method: str) -> Iterator[Span]:
     """Span of one call made, retries included; `method` is `package.Service/Method`."""
-    attributes = {rpc.RPC_SYSTEM_NAME: "grpc", rpc.RPC_METHOD: method, LOCALITY: _Current.locality}
-    with _span(method, SpanKind.CLIENT, attributes) as span:
+    with _span(method, SpanKind.CLIENT, _call_attributes(method)) as span:
         try:
             yield span
         except MeshError as exc:

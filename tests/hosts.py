@@ -134,6 +134,10 @@ class Home:
         await self.stop(host)
         return await self.start(*host._services)
 
+    async def listening(self, host: Host, service: str) -> None:
+        """Returns when every subscription of the service has begun: what is emitted from now on reaches it."""
+        await eventually(lambda: all(flow.started_at for flow in host.containers[service].flows))
+
     def token(self, *scopes: str, subject: str = "tester", **given: Any) -> str:
         claims = {"issuer": self.locality, "audience": self.locality, "ttl": timedelta(hours=1), **given}
         return issue(claims.pop("key", self.key), subject=subject, scopes=scopes, **claims)

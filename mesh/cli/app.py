@@ -12,6 +12,7 @@ from mesh.cli.call import call
 from mesh.cli.config import config
 from mesh.cli.events import events
 from mesh.cli.exits import told_in_one_line
+from mesh.cli.journeys import journeys
 from mesh.cli.letters import dead_letters
 from mesh.cli.replay import replay
 from mesh.cli.serve import serve
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (up, serve, replay, call, status, verify, config):
+for command in (up, serve, replay, journeys, call, status, verify, config):
     app.command()(command)
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")

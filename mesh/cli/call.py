@@ -19,6 +19,7 @@ from mesh.cli.exits import UsageError, complain, exit_code
 from mesh.cli.options import DataDir
 from mesh.cli.output import out, print_json, table
 from mesh.cli.reflection import Reflected
+from mesh.cli.requests import as_json, request_of
 from mesh.cli.running import endpoints_of
 from mesh.config import load
 from mesh.errors import from_rpc_error
@@ -79,7 +80,11 @@ def _gives(method: MethodDescriptor) -> str:
 def _call(
     channel: grpc.Channel, reflected: Reflected, method: MethodDescriptor, text: str | None, token: str, deadline: float
 ) -> None:
-    requests = [_message(reflected, method, one) for one in _given(text)]
+    request_id = f"cli-{uuid.uuid4().hex}"
+    requests = [
+        request_of(method, one, request_id=f"{request_id}-{number}", pool=reflected.pool)
+        for number, one in enumerate(_given(text))
+    ]
     if not method.client_streaming and len(requests) != 1:
         raise UsageError(f"{method.name} takes one request, not {len(requests)}")
     made = _callable(channel, reflected, method)
@@ -87,7 +92,7 @@ def _call(
     try:
         answers = made(iter(requests) if method.client_streaming else requests[0], timeout=deadline, metadata=metadata)
         for answer in answers if method.server_streaming else [answers]:
-            print_json(_as_json(answer, reflected), one_line=method.server_streaming)
+            print_json(as_json(answer, reflected.pool), one_line=method.server_streaming)
     except grpc.RpcError as error:
         raise _told(error) from None
 
@@ -106,16 +111,6 @@ def _callable(channel: grpc.Channel, reflected: Reflected, method: MethodDescrip
     )
 
 
-def _as_json(answer: Any, reflected: Reflected) -> dict[str, Any]:
-    shown: dict[str, Any] = json_format.MessageToDict(
-        answer,
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
-        descriptor_pool=reflected.pool,
-    )
-    return shown
-
-
 def _given(text: str | None) -> list[dict[str, Any]]:
     if text == "-":
         text = sys.stdin.read()
@@ -127,18 +122,6 @@ def _given(text: str | None) -> list[dict[str, Any]]:
     if not all(isinstance(one, dict) for one in found):
         raise UsageError("the request must be a JSON object, or a list of them")
     return found
-
-
-def _message(reflected: Reflected, method: MethodDescriptor, given: dict[str, Any]) -> Any:
-    fields = method.input_type.fields_by_name
-    if "request_id" in fields and not {"request_id", "requestId"} & given.keys():
-        given = {**given, "request_id": f"cli-{uuid.uuid4().hex}"}
-    try:
-        message = reflected.message_class(method.input_type)()
-        return json_format.ParseDict(given, message, descriptor_pool=reflected.pool)
-    except json_format.ParseError as error:
-        fields_of_it = ", ".join(fields) or "none"
-        raise UsageError(f"the request is no {method.input_type.name}: {error} (fields: {fields_of_it})") from None
 
 
 def _told(error: grpc.RpcError) -> typer.Exit:

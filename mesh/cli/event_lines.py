@@ -50,12 +50,12 @@ def said_by(event: Event) -> str:
         return str(error)
     hidden = {kind.key_field, *kind.personal_fields}
     fields = [field for field, _ in message.ListFields() if field.name not in hidden and not field.is_repeated]
-    said = [value for field in fields if (value := _said(field, getattr(message, field.name)))]
-    return " · ".join(said[:_FIELDS_SHOWN])
+    told = [value for field in fields if (value := said(field, getattr(message, field.name)))]
+    return " · ".join(told[:_FIELDS_SHOWN])
 
 
-def _said(field: FieldDescriptor, value: Any) -> str:
-    """A value; a number says what it is."""
+def said(field: FieldDescriptor, value: Any, longest: int = _LONGEST_VALUE) -> str:
+    """A value in a few words; a number says what it is."""
     if isinstance(value, Timestamp):
         return value.ToDatetime(UTC).strftime("%d %b %H:%M")
     if isinstance(value, Message):
@@ -63,7 +63,7 @@ def _said(field: FieldDescriptor, value: Any) -> str:
     if field.enum_type is not None:
         return _enum_name(field.enum_type, value)
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 1]}…"
+        return value if len(value) <= longest else f"{value[: longest - 1]}…"
     number = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{field.name} {number}".replace("_", " ")
 

@@ -110,6 +110,8 @@ class Feed:
             await self._client.call(self.kind.register, request, deadline_s=PATIENCE_S)
         except InvalidArgument as error:
             return error.violations[0] if error.violations else Violation("", "invalid", str(error))
+        except AlreadyExists as error:  # its id is that of something else; the rest of the file is not to blame
+            return Violation("id", error.reason, str(error))
         return None
 
     async def send(self, batch: Batch) -> None:

@@ -14,8 +14,8 @@ from rich.text import Text
 _DEFAULT_FOLDER = ".lienthong"
 
 
-def next_steps(localities: Sequence[str], folder: Path) -> RenderableType:
-    """A few commands with what they show; in another terminal, in this folder."""
+def next_steps(localities: Sequence[str], folder: Path, journeys: Path | None = None) -> RenderableType:
+    """A few commands with what they show; in another terminal, in this folder. `journeys` were walked already."""
     here = localities[0]
     there = localities[1] if len(localities) > 1 else here
     data = "" if folder == Path(_DEFAULT_FOLDER).resolve() else f" --data {_as_typed(folder)}"
@@ -25,6 +25,7 @@ def next_steps(localities: Sequence[str], folder: Path) -> RenderableType:
         (f"lienthong events tail --locality {there}" + data, "what reaches one locality"),
         (f"lienthong call {here} environment.ListStations '{request}'" + data, "ask a service"),
         (f"lienthong call {there} health.ListAdvisories" + data, "the effect across the border"),
+        *([(f"lienthong journeys {_as_typed(journeys)}" + data, "walk the journeys again")] if journeys else []),
         ("lienthong agreements list" + data, "why it may cross"),
         ("lienthong verify" + data, "count everything again"),
     ]

@@ -46,11 +46,7 @@ class Reflected:
         services = [service for service in self._services() if _is_meant(service, service_name)]
         if not services:
             raise UsageError(f"no service {service_name or name} here; there are {_list(self._short_names())}")
-        for method in services[0].methods:
-            if method.name == method_name or snake_case(method.name) == snake_case(method_name):
-                return method
-        known = _list(method.name for method in services[0].methods)
-        raise UsageError(f"{services[0].name} has no method {method_name}; it has {known}")
+        return method_of(services[0], method_name)
 
     def message_class(self, descriptor: Any) -> type[Any]:
         """Class for messages of a type the server has."""
@@ -63,6 +59,14 @@ class Reflected:
 
     def _short_names(self) -> list[str]:
         return [service.name for service in self._services()]
+
+
+def method_of(service: ServiceDescriptor, name: str) -> MethodDescriptor:
+    """The method of that name, which may be written as in Python. Raises UsageError naming those there are."""
+    for method in service.methods:
+        if snake_case(method.name) == snake_case(name):
+            return method
+    raise UsageError(f"{service.name} has no method {name}; it has {_list(method.name for method in service.methods)}")
 
 
 def _is_meant(service: ServiceDescriptor, name: str) -> bool:

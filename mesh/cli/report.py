@@ -112,9 +112,9 @@ class Report:
         ]
 
     def _came_of_it(self) -> RenderableType:
-        """Types down, localities across."""
+        """Types down, localities across; an event that is another one's effect is among the events already."""
         born = [(kind, self.events) for kind in _kinds(self.events)]
-        done = [(kind, self.sector_effects) for kind in _kinds(self.sector_effects)]
+        done = [(kind, self.sector_effects) for kind in _kinds(self.sector_effects) if kind not in _kinds(self.events)]
         rows = [[kind, *(f"{counts[slug][kind]:,}" for slug in self.tallies)] for kind, counts in born]
         rows += [["", *("" for _ in self.tallies)]] if rows and done else []
         rows += [[f"{kind} (effect)", *(f"{counts[slug][kind]:,}" for slug in self.tallies)] for kind, counts in done]

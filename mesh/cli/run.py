@@ -18,6 +18,10 @@ from mesh.cli import agreement_changes, agreement_files, report, settling, snaps
 from mesh.cli.agreement_state import held_at
 from mesh.cli.exits import Exit
 from mesh.cli.feed import Tally
+from mesh.cli.journeys import walk_all
+from mesh.cli.journeys_file import Journeys
+from mesh.cli.journeys_shown import journey_json
+from mesh.cli.journeys_walked import WalkedJourney
 from mesh.cli.next_steps import next_steps
 from mesh.cli.output import duration, name_of, out, people, print_json
 from mesh.cli.own_log import own_log
@@ -48,7 +52,9 @@ class Run:
     fresh: bool
     exits: bool
     as_json: bool
+    journeys: Journeys | None = None
     tallies: dict[str, Tally] = field(default_factory=dict)
+    walked: list[WalkedJourney] = field(default_factory=list)
     skipped_rows: int = 0
     ready: bool = False
     stays: bool = False
@@ -84,19 +90,22 @@ class Run:
         if scroll is not None:
             await scroll.start()
         try:
-            if self.files or self.exits:
-                found = await self._feed_and_recount(mesh)
+            if self.files or self.journeys or self.exits:
+                found = await self._feed_and_recount(mesh, scroll)
                 if self.exits:
-                    return Exit.OK if found.sound else Exit.FOUND
+                    return Exit.OK if found.sound and all(one.met for one in self.walked) else Exit.FOUND
             self.stays = True
-            self.console.print(next_steps(self.localities, mesh.folder))
+            self.console.print(next_steps(self.localities, mesh.folder, self.journeys.path if self.journeys else None))
             return await asyncio.Future()  # until Ctrl-C
         finally:
             if scroll is not None:
                 await scroll.stop()
 
-    async def _feed_and_recount(self, mesh: RunningMesh) -> report.Report:
-        """Replays, waits until all is caught up, recounts and prints; with --exit all hours are closed first."""
+    async def _feed_and_recount(self, mesh: RunningMesh, scroll: Scroll | None) -> report.Report:
+        """Replays, walks the journeys, waits until all is caught up, recounts and prints.
+
+        With --exit all hours are closed first.
+        """
         since, began = datetime.now(UTC), time.monotonic()
         self.tallies = {slug: Tally() for slug in self.localities}
         for file in self.files:
@@ -105,6 +114,9 @@ class Run:
                 mesh, file, self.localities, self.speed, self.tallies, rejected, self.console
             )
         settled = await self._settle(mesh)
+        if self.journeys is not None:
+            await self._walk(mesh, self.journeys, scroll)
+            settled = await self._settle(mesh)
         if self.exits:
             await settling.close_hours(mesh, uuid.uuid4().hex[:12])
             settled = await self._settle(mesh)
@@ -112,6 +124,14 @@ class Run:
         found = report.of(await snapshot.take(mesh), self.tallies, self.skipped_rows, since, seconds)
         self._print(found, settled)
         return found
+
+    async def _walk(self, mesh: RunningMesh, journeys: Journeys, scroll: Scroll | None) -> None:
+        """Walks the journeys; events scroll on afterwards, since theirs are in the tables."""
+        if scroll is not None:
+            await scroll.stop()
+        self.walked = await walk_all(mesh, journeys, self.console, as_json=self.as_json)
+        if scroll is not None:
+            await scroll.start()
 
     async def _settle(self, mesh: RunningMesh) -> bool:
         with waiting(self.console, "catching up") as say:
@@ -123,7 +143,8 @@ class Run:
         for finding in found.recount.findings[:_FINDINGS_SHOWN]:
             self.console.print(str(finding), style="red")
         if self.as_json:
-            print_json(found.as_json())
+            walked = {"journeys": [journey_json(one) for one in self.walked]} if self.journeys else {}
+            print_json(found.as_json() | walked)
         else:
             out.print()
             out.print(found.shown())

@@ -13,12 +13,13 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
 from lienthong.mesh.v1 import ListServicesRequest
-from mesh.cli import joined, services
+from mesh.cli import joined
 from mesh.cli.exits import NoMesh, UsageError
 from mesh.cli.interrupts import run_interruptibly
 from mesh.client import Client
 from mesh.config import Settings, load
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.installed import installed_services
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.endpoints import read as read_endpoints
 from mesh.stack.keys import Keys
@@ -169,7 +170,7 @@ def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
         "mongodb_uri": endpoints.mongodb,
         "nats_url": here.nats,
         "peers": {slug: at.grpc for slug, at in endpoints.localities.items() if slug != locality},
-        "services": dict.fromkeys(services.installed(), here.grpc),
+        "services": dict.fromkeys(installed_services(), here.grpc),
         "auth": {
             "private_key_file": keys.file(locality),
             "trusted_keys": {slug: keys.public(slug) for slug in endpoints.localities},

@@ -42,7 +42,8 @@ class Scroll:
         self._task = asyncio.create_task(self._run(), name="scroll")
 
     async def stop(self) -> None:
-        """Ends."""
+        """Ends; `start` goes on with what comes from then on."""
+        await self._tail.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -6,22 +6,15 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from typing import Any
 
 from mesh.cli.exits import UsageError
-
-GROUP = "lienthong.services"
-
-
-def installed() -> dict[str, str]:
-    """Services by name, as `module:Class`, in the entry-point group `lienthong.services`."""
-    return {point.name: point.value for point in sorted(entry_points(group=GROUP))}
+from mesh.installed import installed_services
 
 
 def find(wanted: Sequence[str]) -> list[type[Any]]:
     """Loads service classes. Raises UsageError naming the one that cannot be had."""
-    known = installed()
+    known = installed_services()
     found = [_load(_place(name, known)) for name in wanted]
     names = [service.name for service in found]
     if twice := {name for name in names if names.count(name) > 1}:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from mesh.cli.running import RunningMesh
@@ -26,6 +28,8 @@ class Seen:
 
     locality: str
     event: Event
+    at: float = field(default_factory=time.monotonic)
+    """When it came, by the clock of `time.monotonic`."""
 
 
 class Tail:
@@ -35,14 +39,22 @@ class Tail:
         self._mesh = mesh
         self._localities = tuple(localities)
         self._seen: asyncio.Queue[Seen] = asyncio.Queue(_QUEUED)
+        self._subscriptions: list[Subscription] = []
 
     async def start(self) -> None:
         """Subscribes. Raises Unavailable when a broker does not answer."""
         for slug in self._localities:
             connection = await self._mesh.nats(slug)
-            await connection.subscribe(_SUBJECT, cb=self._taker(slug))
+            self._subscriptions.append(await connection.subscribe(_SUBJECT, cb=self._taker(slug)))
             with contextlib.suppress(NatsError):
                 await connection.flush(2)
+
+    async def stop(self) -> None:
+        """Sees no more; what came is still there to be read."""
+        for subscription in self._subscriptions:
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
+        self._subscriptions.clear()
 
     async def next(self, within_s: float) -> Seen | None:
         """The next event, or None when none came in that time."""

@@ -11,6 +11,7 @@ import typer
 from mesh import localities as known
 from mesh.cli.exits import Exit, UsageError
 from mesh.cli.interrupts import run_interruptibly
+from mesh.cli.journeys_file import read_journeys
 from mesh.cli.options import AsJson
 from mesh.cli.readings_file import READINGS
 from mesh.cli.replay import Speed, parse_speed
@@ -29,6 +30,9 @@ def up(
         list[Path] | None, typer.Option(metavar="FILE", help="Replay a file of readings; may be repeated.")
     ] = None,
     speed: Speed = "max",
+    journeys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Walk the journeys of a file after the replay.")
+    ] = None,
     exit_: Annotated[
         bool, typer.Option("--exit", help="Wait until all is caught up, close all hours, print the report and end.")
     ] = False,
@@ -41,15 +45,16 @@ def up(
     """Run a mesh on this machine: servers, every service of some localities, agreements between them.
 
     It stays up until Ctrl-C, and goes on with its data the next time. With --exit the exit code is 0 only if nothing
-    was lost, doubled or dead-lettered.
+    was lost, doubled or dead-lettered, and everything came of the journeys that must.
 
     Example: lienthong up --localities da-nang,hue --replay readings.csv.gz --exit --json
     """
     slugs = _slugs(localities)
+    read = read_journeys(journeys) if journeys else None
     settings = load() if data is None else load(data_dir=data)
     with ExitStack() as opened:
         files = [opened.enter_context(RowsFile(path, READINGS)) for path in replay or []]
-        run = Run(slugs, files, parse_speed(speed), settings.data_dir, fresh, exit_, as_json)
+        run = Run(slugs, files, parse_speed(speed), settings.data_dir, fresh, exit_, as_json, read)
         try:
             code = run_interruptibly(run.through())
         except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from typing import Self
 from mesh.auth import TokenSource
 from mesh.ending import end
 from mesh.errors import ConfigurationError
+from mesh.installed import installed_services
 from mesh.stack.agreements import Exchanges, keep_applied
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
@@ -25,8 +26,6 @@ from mesh.stack.ports import LOOPBACK, Ports
 from mesh.stack.process import Child, ChildEvent, Happening
 from mesh.stack.secrets import Secrets
 from mesh.stack.services import service_child, service_settings
-
-SERVICES = ("environment", "transport", "health", "administration", "localities", "exchange")
 
 
 class Stack:
@@ -44,13 +43,13 @@ class Stack:
         *,
         fresh: bool = False,
         serve: bool = True,
-        services: Sequence[str] = SERVICES,
+        services: Sequence[str] | None = None,
         mongodb_uri: str | None = None,
         nats_url: str | None = None,
         on_event: Callable[[ChildEvent], None] = lambda event: None,
         active_pairs: Callable[[], Awaitable[Collection[Pair]]] | None = None,
     ) -> None:
-        """With `serve=False` only the servers run.
+        """Without `services` every one that is installed runs; with `serve=False` only the servers do.
 
         `mongodb_uri` and `nats_url`, by default from the environment, name servers that run already; in `nats_url`
         `{locality}` stands for the slug. `active_pairs` tells which (provider, recipient) the hub lets through, by
@@ -61,7 +60,7 @@ class Stack:
         self.children: dict[str, Child] = {}
         self.bus: Bus | None = None
         self._folder = DataFolder(data_dir, fresh=fresh)
-        self._services = tuple(services) if serve else ()
+        self._services = tuple(installed_services() if services is None else services) if serve else ()
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")

@@ -6,9 +6,9 @@ from datetime import date
 
 from lienthong.administration import v1
 from lienthong.administration.v1 import CASE_STATE_ACCEPTED, CASE_STATE_PROCESSED, PUNCTUALITY_LATE
+from mesh.times import timestamp
 from services.administration.case_states import Clock, clock_of
 from services.administration.documents import Case
-from services.administration.times import timestamp
 
 
 def case_summary(case: Case, today: date) -> v1.Case:

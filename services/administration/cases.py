@@ -11,6 +11,7 @@ from lienthong.administration.v1 import CASE_STATE_ACCEPTED, CASE_STATE_FILED, C
 from mesh.errors import FailedPrecondition, InvalidArgument
 from mesh.localities import slugs
 from mesh.store import Documents
+from mesh.times import to_ms
 from mesh.work import Emitter
 from services.administration.agency_code import agency_code
 from services.administration.case_clock import Deadline, Step, deadline_after, due_day, first_deadline, punctuality_of
@@ -20,7 +21,7 @@ from services.administration.case_states import check_move
 from services.administration.documents import Case, Move, case_id
 from services.administration.procedures import procedure_code, procedure_of
 from services.administration.statistics import recount, tally
-from services.administration.times import local_day, to_ms
+from services.administration.times import local_day
 
 # A case code tells the year with two digits.
 _FIRST_MS: Final = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)

@@ -13,10 +13,11 @@ from lienthong.administration.v1 import CASE_STATE_FILED, CaseFiled, CaseMoved
 from mesh.errors import InvalidArgument
 from mesh.events import Event
 from mesh.store import Documents
+from mesh.times import to_ms
 from services.administration.case_clock import due_day
 from services.administration.cases import day_text
 from services.administration.documents import Case, Move, case_id
-from services.administration.times import local_day, to_ms
+from services.administration.times import local_day
 
 
 def open_case(store: Documents, filed: CaseFiled, event: Event, here: str) -> None:

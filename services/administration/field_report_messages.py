@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lienthong.administration import v1
+from mesh.times import timestamp
 from services.administration.documents_reports import FieldReport
-from services.administration.times import timestamp
 
 
 def field_report_message(report: FieldReport) -> v1.FieldReport:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lienthong.administration import v1
+from mesh.times import timestamp
 from services.administration.documents_notices import Notice
-from services.administration.times import timestamp
 
 
 def notice_message(notice: Notice) -> v1.Notice:

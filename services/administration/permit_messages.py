@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lienthong.administration import v1
+from mesh.times import timestamp
 from services.administration.documents_permits import Permit
 from services.administration.permit_states import state_at
-from services.administration.times import timestamp
 
 
 def permit_message(permit: Permit, now_ms: int) -> v1.Permit:

@@ -13,11 +13,11 @@ from lienthong.administration.v1 import PERMIT_KIND_ROAD_WORKS, PERMIT_STATE_APP
 from lienthong.transport.v1 import GetRoadSegmentsRequest, GetRoadSegmentsResponse
 from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from mesh.store import Documents
+from mesh.times import to_ms
 from mesh.work import Emitter
 from services.administration.documents_permits import Permit, permit_id
 from services.administration.permit_messages import cancelled, changed, granted
 from services.administration.permit_states import Step, state_after, state_at
-from services.administration.times import to_ms
 
 _SEGMENTS_NAMED: Final = 5
 

@@ -16,6 +16,7 @@ from lienthong.environment.v1 import (
 )
 from mesh import ANY, LOCAL, PEERS, Client, Clock, Config, Emit, Here, Store, rpc, subscribe
 from mesh.events import Event
+from mesh.times import now_ms
 from services.administration import (
     case_lists,
     cases_of_peers,
@@ -36,7 +37,7 @@ from services.administration.notices import Notices
 from services.administration.permit_messages import permit_message, permit_with_applicant
 from services.administration.permits import Permits
 from services.administration.settings import AdministrationSettings
-from services.administration.times import local_day, now_ms
+from services.administration.times import local_day
 
 
 class AdministrationService:

@@ -7,10 +7,9 @@ from typing import Any
 from lienthong.environment import v1
 from mesh.pages import page_by_id
 from mesh.store import Documents
+from mesh.times import timestamp, to_ms
 from services.environment.documents import NEVER_MS
 from services.environment.documents_dust import DustWatch
-from services.environment.messages import to_ms
-from services.environment.water_messages import at
 
 
 def list_dust_watches(store: Documents, request: v1.ListDustWatchesRequest) -> v1.ListDustWatchesResponse:
@@ -24,11 +23,11 @@ def dust_watch_message(watch: DustWatch) -> v1.DustWatch:
     return v1.DustWatch(
         id=watch.id,
         station_ids=watch.station_ids,
-        until=at(None if watch.until_ms == NEVER_MS else watch.until_ms),
+        until=timestamp(None if watch.until_ms == NEVER_MS else watch.until_ms),
         state=watch.state,
         alert_index=watch.alert_index,
         causation_id=watch.causation_id,
-        **{"from": at(watch.from_ms)},  # a keyword
+        **{"from": timestamp(watch.from_ms)},  # a keyword
     )
 
 

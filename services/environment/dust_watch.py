@@ -18,9 +18,9 @@ from lienthong.transport.v1 import (
 )
 from mesh.events import Event
 from mesh.store import Documents
+from mesh.times import to_ms
 from services.environment.documents import NEVER_MS, Station, Watch
 from services.environment.documents_dust import DustWatch, StandingWorks
-from services.environment.messages import to_ms
 from services.environment.nearness import Lines, is_near, latitudes
 from services.environment.settings import EnvironmentSettings
 

@@ -15,11 +15,12 @@ from typing import Any
 from lienthong.environment import v1
 from mesh.errors import NotFound, Violation
 from mesh.store import Documents
+from mesh.times import to_ms
 from mesh.validation import check_row
 from services.environment.documents import Readings, Station, Watch, readings_id
 from services.environment.hours import HOUR_MS, StationHours
 from services.environment.loading import load_heard, load_hours, save_hours
-from services.environment.messages import conditions_of, measured_by, to_ms
+from services.environment.messages import conditions_of, measured_by
 from services.environment.reading_quality import Judge, Sound, Verdict
 from services.environment.settings import EnvironmentSettings
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,16 +18,6 @@ _FIELD: Final = {str(p): f"{p}_ug_m3" for p in Pollutant}
 _FIELDS: Final = tuple(_FIELD.items())
 _NUMBER: Final = {str(p): v1.Pollutant.Value(f"POLLUTANT_{p.name}") for p in Pollutant}
 _CONDITIONS: Final = ("temperature_c", "humidity_percent")
-
-
-def to_ms(at: Timestamp) -> int:
-    """Unix time in whole milliseconds, cut off."""
-    return at.seconds * 1000 + at.nanos // 1_000_000
-
-
-def now_ms(now: datetime) -> int:
-    """Unix time of a clock's `now`."""
-    return int(now.timestamp() * 1000)
 
 
 def start_of(hour: int) -> Timestamp:

@@ -6,13 +6,14 @@ from lienthong.environment import v1
 from lienthong.transport.v1 import RoadRestrictionChanged, RoadRestrictionImposed, RoadRestrictionLifted
 from mesh import ALL, LOCAL, Clock, Config, Emit, Here, Store, every, rpc, subscribe
 from mesh.events import Event
+from mesh.times import now_ms
 from services.environment import closing, dust_lists, lists, water_lists
 from services.environment.documents import Station
 from services.environment.documents_water import WaterStation
 from services.environment.dust_watch import end_road_works, watch_road_works
 from services.environment.flood_watch import lift_alarm
 from services.environment.intake import Intake
-from services.environment.messages import now_ms, station_message
+from services.environment.messages import station_message
 from services.environment.registering import register_station
 from services.environment.settings import EnvironmentSettings
 from services.environment.stages import StageIntake

@@ -13,10 +13,10 @@ from typing import Any
 from lienthong.environment import v1
 from mesh.errors import NotFound, Violation
 from mesh.store import Documents
+from mesh.times import to_ms
 from mesh.validation import check_row
 from services.environment.documents_water import FloodWatch, StageRecord, WaterStation, stage_id
 from services.environment.flood_watch import follow_stage
-from services.environment.messages import to_ms
 from services.environment.settings import EnvironmentSettings
 from services.environment.stage_quality import Flag, Reference, Seen, judge
 from services.environment.water_messages import to_mm

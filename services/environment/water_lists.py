@@ -6,11 +6,10 @@ import re
 from typing import Any
 
 from lienthong.environment import v1
-from mesh.errors import InvalidArgument
-from mesh.pages import PAGE, page_by_id
+from mesh.pages import PAGE, foreign_token, page, page_by_id
 from mesh.store import Documents
+from mesh.times import to_ms
 from services.environment.documents_water import FloodWatch, StageRecord, WaterStation
-from services.environment.messages import to_ms
 from services.environment.water_messages import alarm_message, stage_message, water_station_message
 
 
@@ -35,8 +34,8 @@ def list_stages(store: Documents, request: v1.ListStagesRequest) -> v1.ListStage
     if request.flag:
         filters["flag"] = request.flag
     found = store.find(StageRecord, order_by=("observed_at_ms",), limit=size + 1, **filters)
-    token = str(found[size - 1].observed_at_ms) if len(found) > size else ""
-    return v1.ListStagesResponse(stages=map(stage_message, found[:size]), next_page_token=token)
+    stages, token = page(found, size, lambda stage: str(stage.observed_at_ms))
+    return v1.ListStagesResponse(stages=map(stage_message, stages), next_page_token=token)
 
 
 def _moments(request: v1.ListStagesRequest) -> dict[str, Any]:
@@ -54,4 +53,4 @@ def _moments(request: v1.ListStagesRequest) -> dict[str, Any]:
 def _moment(token: str) -> int:
     if re.fullmatch(r"-?\d{1,15}", token, re.ASCII):
         return int(token)
-    raise InvalidArgument.field("page_token", "must be the next_page_token of a page", rule="page_token")
+    raise foreign_token()

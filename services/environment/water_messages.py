@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from lienthong.environment import v1
+from mesh.times import timestamp
 from services.environment.documents_water import FloodWatch, StageRecord, WaterStation
 from services.environment.flood_alarm import Change, Transition
 
@@ -21,11 +20,6 @@ _STANDS: Final[dict[Change, tuple[type[Any], str]]] = {
 def to_mm(metres: float) -> int:
     """Whole millimetres, as stages are kept and compared; halves go to the even one."""
     return round(metres * 1000)
-
-
-def at(unix_ms: int | None) -> Timestamp | None:
-    """A moment as the contract has it."""
-    return None if unix_ms is None else Timestamp(seconds=unix_ms // 1000, nanos=unix_ms % 1000 * 1_000_000)
 
 
 def water_station_message(station: WaterStation) -> v1.WaterStation:
@@ -50,7 +44,7 @@ def stage_message(record: StageRecord) -> v1.RecordedStage:
     return v1.RecordedStage(
         stage=_stage(record.station_id, record.observed_at_ms, record.stage_mm),
         flags=[record.flag] if record.flag else [],
-        received_at=at(record.received_at_ms),
+        received_at=timestamp(record.received_at_ms),
     )
 
 
@@ -61,9 +55,9 @@ def alarm_message(watch: FloodWatch) -> v1.FloodAlarm:
         level=watch.level,
         stage_m=watch.stage_mm / 1000,
         highest_level=watch.highest,
-        raised_at=at(watch.raised_at_ms),
-        changed_at=at(watch.changed_at_ms),
-        lifted_at=at(watch.lifted_at_ms),
+        raised_at=timestamp(watch.raised_at_ms),
+        changed_at=timestamp(watch.changed_at_ms),
+        lifted_at=timestamp(watch.lifted_at_ms),
         latest=_stage(watch.id, watch.sound_at_ms, watch.sound_mm),
     )
 
@@ -86,7 +80,7 @@ def _stands(station: WaterStation, transition: Transition) -> Any:
         stage_m=_metres(transition.stage_mm),
         location=_location(station),
         reach_m=station.reach_m,
-        **{when: at(transition.at_ms)},
+        **{when: timestamp(transition.at_ms)},
     )
 
 
@@ -96,7 +90,7 @@ def _lifted(station: WaterStation, transition: Transition) -> v1.FloodAlarmLifte
         station_id=station.id,
         station_name=station.name,
         river=station.river,
-        lifted_at=at(transition.at_ms),
+        lifted_at=timestamp(transition.at_ms),
         reason=v1.FLOOD_LIFT_REASON_BY_HAND if by_hand else v1.FLOOD_LIFT_REASON_STAGE_BELOW,
         stage_m=_metres(transition.stage_mm),
         previous_level=transition.previous,
@@ -104,7 +98,7 @@ def _lifted(station: WaterStation, transition: Transition) -> v1.FloodAlarmLifte
 
 
 def _stage(station_id: str, at_ms: int, stage_mm: int) -> v1.Stage:
-    return v1.Stage(station_id=station_id, observed_at=at(at_ms), stage_m=stage_mm / 1000)
+    return v1.Stage(station_id=station_id, observed_at=timestamp(at_ms), stage_m=stage_mm / 1000)
 
 
 def _metres(stage_mm: int | None) -> float | None:

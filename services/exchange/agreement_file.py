@@ -6,18 +6,17 @@ Whether its types, fields and localities exist is the question of `checks.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from lienthong.exchange.v1 import Agreement, SharedEvent
-from mesh.errors import InvalidArgument, Violation
+from mesh.errors import InvalidArgument
+from mesh.forms import Form, parse
 
 VIETNAM = timezone(timedelta(hours=7))
 """Legal time of Vietnam, the same all year since 1975: a date in an agreement is a day here."""
@@ -43,7 +42,7 @@ def read_agreements(path: Path) -> list[Agreement]:
 
 def parse_agreements(text: str, source: str = "agreement") -> list[Agreement]:
     """Parses one agreement per YAML document; `source` names the text in complaints."""
-    agreements = [_parse_one(node, data, source) for node, data in _documents(text, source)]
+    agreements = [filled.form.message() for filled in parse(_AgreementForm, text, what="agreement", source=source)]
     if not agreements:
         raise InvalidArgument.field("agreement", f"{source} holds no agreement", rule="required")
     return agreements
@@ -83,27 +82,23 @@ _From = Annotated[datetime, BeforeValidator(_first_moment)]
 _Until = Annotated[datetime, BeforeValidator(_moment_after)]
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Shared(_Form):
+class _Shared(Form):
     type: _Text
     fields_: Annotated[
         list[_Text], Field(alias="fields", min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)
     ]
 
 
-class _Validity(_Form):
+class _Validity(Form):
     from_: Annotated[_From, Field(alias="from")]
     until: _Until
 
 
-class _Objective(_Form):
+class _Objective(Form):
     freshness_s: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=False)] = 0
 
 
-class _AgreementForm(_Form):
+class _AgreementForm(Form):
     """The keys of an agreement file, all of them."""
 
     agreement: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -135,77 +130,3 @@ def _timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves dates as text (a wrong one would end in a traceback without a line) and refuses a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be text", key.start_mark)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} is given twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _documents(text: str, source: str) -> Iterator[tuple[yaml.Node, object]]:
-    try:
-        loader = _Loader(text)
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None, "check_node() said there is one"
-            yield node, loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidArgument.field("agreement", f"{error.problem} ({source} line {line})", rule="yaml") from error
-    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets int("0b_") through as it is
-        raise InvalidArgument.field("agreement", f"{error} ({source})", rule="yaml") from error
-
-
-def _parse_one(node: yaml.Node, data: object, source: str) -> Agreement:
-    try:
-        return _AgreementForm.model_validate(data).message()
-    except ValidationError as error:
-        raise InvalidArgument([_complaint(node, found, source) for found in error.errors()]) from error
-
-
-def _complaint(node: yaml.Node, found: Any, source: str) -> Violation:
-    path = list(found["loc"])
-    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-    problem = {
-        "missing": "is missing",
-        "extra_forbidden": f"is not a key here; the keys are {_known_keys(path)}",
-        "model_type": "expects lines of `key: value`",
-    }.get(found["type"], found["msg"].removeprefix("Value error, "))
-    return Violation(field or "agreement", found["type"], f"{problem} ({source} line {_line(node, path)})")
-
-
-def _known_keys(path: list[str | int]) -> str:
-    within: dict[str, type[_Form]] = {"events": _Shared, "valid": _Validity, "objective": _Objective}
-    form = within.get(str(path[0]), _AgreementForm) if len(path) > 1 else _AgreementForm
-    return ", ".join(field.alias or name for name, field in form.model_fields.items())
-
-
-def _line(node: yaml.Node, path: list[str | int]) -> int:
-    """Line of the deepest part of `path` that is in the file."""
-    line = node.start_mark.line + 1
-    for step in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == step), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line

@@ -18,6 +18,7 @@ from datetime import datetime
 
 from lienthong.exchange.v1 import Agreement
 from mesh.errors import FailedPrecondition
+from mesh.times import now_ms
 from services.exchange.agreement import State, grant_id, grant_ids, state_of, terms, valid_until
 
 
@@ -127,5 +128,5 @@ def _move(current: Agreement, move: Move, now: datetime) -> Change:
     moved.CopyFrom(current)
     moved.state = move.goal.number
     # MongoDB keeps milliseconds: what is answered now and what is read later are the same.
-    moved.changed_at.FromMilliseconds(int(now.timestamp() * 1000))
+    moved.changed_at.FromMilliseconds(now_ms(now))
     return Change(moved, releases=grant_ids(current) if state is State.ACTIVE else ())

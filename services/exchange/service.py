@@ -29,7 +29,7 @@ from mesh import Caller, Clock, Config, Emit, Store, every, rpc
 from mesh.errors import InvalidArgument, PermissionDenied
 from mesh.events import Event
 from mesh.localities import slugs
-from mesh.pages import PAGE, page
+from mesh.pages import PAGE, page_by_id
 from services.exchange import lifecycle, quarantine
 from services.exchange.admission import Crossing
 from services.exchange.agreement import State
@@ -114,12 +114,8 @@ class ExchangeService:
     @rpc
     def list_agreements(self, request: ListAgreementsRequest) -> ListAgreementsResponse:
         """Lists agreements by id; the page token is the last one."""
-        size = request.page_size or PAGE
-        wanted = {"state": str(_state(request.state))} if request.state else {}
-        found = self.store.find(
-            AgreementDocument, id__gt=request.page_token, order_by=("id",), limit=size + 1, **wanted
-        )
-        agreements, token = page(found, size, lambda agreement: str(agreement.id))
+        filters = {"state": str(_state(request.state))} if request.state else {}
+        agreements, token = page_by_id(self.store, AgreementDocument, request, **filters)
         return ListAgreementsResponse(agreements=self._shown(agreements), next_page_token=token)
 
     # --- outward -----------------------------------------------------------------------------------------

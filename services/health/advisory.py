@@ -1,6 +1,6 @@
 """What an alert does to the advisory that follows it.
 
-Raised and Lifted come by two subscriptions, in any order; `key_revision` says which is the later word.
+Raised and Lifted come in order, but a retried dead letter may come late; `key_revision` says which is the later word.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from lienthong.health import v1 as health_pb
 from lienthong.health.v1 import HealthAdvisoryIssued, HealthAdvisoryWithdrawn
+from mesh.times import timestamp
 from services.health.advice import advice_for
 from services.health.documents import HealthAdvisory
 
@@ -22,8 +21,8 @@ def advisory_message(advisory: HealthAdvisory) -> health_pb.HealthAdvisory:
         advice_everyone=advice.everyone,
         advice_sensitive=advice.sensitive,
         state=advisory.state,
-        issued_at=_at(advisory.issued_at_ms),
-        withdrawn_at=_at(advisory.withdrawn_at_ms),
+        issued_at=timestamp(advisory.issued_at_ms),
+        withdrawn_at=timestamp(advisory.withdrawn_at_ms),
         causation_id=advisory.causation_id,
     )
 
@@ -38,7 +37,7 @@ def issued(advisory: HealthAdvisory) -> HealthAdvisoryIssued:
         band=advisory.band,
         advice_everyone=advice.everyone,
         advice_sensitive=advice.sensitive,
-        issued_at=_at(advisory.issued_at_ms),
+        issued_at=timestamp(advisory.issued_at_ms),
     )
 
 
@@ -48,11 +47,5 @@ def withdrawn(advisory: HealthAdvisory) -> HealthAdvisoryWithdrawn:
         advisory_id=advisory.id,
         origin=advisory.origin,
         station_id=advisory.station_id,
-        withdrawn_at=_at(advisory.withdrawn_at_ms),
+        withdrawn_at=timestamp(advisory.withdrawn_at_ms),
     )
-
-
-def _at(unix_ms: int | None) -> Timestamp | None:
-    if unix_ms is None:
-        return None
-    return Timestamp(seconds=unix_ms // 1000, nanos=unix_ms % 1000 * 1_000_000)

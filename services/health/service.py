@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaised
 from lienthong.health.v1 import (
     GetAdvisoryRequest,
@@ -13,7 +11,8 @@ from lienthong.health.v1 import (
 )
 from mesh import ANY, Clock, Emit, Store, rpc, subscribe
 from mesh.events import Event
-from mesh.pages import PAGE, page
+from mesh.pages import given, page_by_id
+from mesh.times import now_ms
 from services.health.advisory import follow_lifted, follow_raised
 from services.health.documents import HealthAdvisory
 from services.health.messages import advisory_message, issued, withdrawn
@@ -36,11 +35,8 @@ class HealthService:
     @rpc
     def list_advisories(self, request: ListAdvisoriesRequest) -> ListAdvisoriesResponse:
         """Lists advisories by id; the page token is the last one."""
-        size = request.page_size or PAGE
-        wanted: dict[str, Any] = {"state": request.state, "origin": request.origin}
-        filters = {name: value for name, value in wanted.items() if value}
-        found = self.store.find(HealthAdvisory, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
-        advisories, token = page(found, size, lambda advisory: str(advisory.id))
+        filters = given(state=request.state, origin=request.origin)
+        advisories, token = page_by_id(self.store, HealthAdvisory, request, **filters)
         return ListAdvisoriesResponse(advisories=map(advisory_message, advisories), next_page_token=token)
 
     @subscribe(AirQualityAlertRaised, origin=ANY)
@@ -56,4 +52,4 @@ class HealthService:
             self.emit(withdrawn(advisory))
 
     def _now_ms(self) -> int:
-        return int(self.clock.now().timestamp() * 1000)
+        return now_ms(self.clock.now())

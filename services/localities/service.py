@@ -8,9 +8,9 @@ from typing import Any
 from lienthong.localities import v1
 from mesh import Clock, rpc
 from mesh.errors import InvalidArgument, NotFound
+from mesh.pages import page_in_memory
 from services.localities import registry
 from services.localities.messages import former_unit_message, locality_message, type_name
-from services.localities.pages import page
 
 
 class LocalitiesService:
@@ -34,7 +34,7 @@ class LocalitiesService:
         """Lists localities by code, as of a moment."""
         type = type_name(request.type)
         wanted = [found for found in registry.as_of(*self._moments(request)) if not type or found.type == type]
-        found, token = page(wanted, request.page_size, request.page_token)
+        found, token = page_in_memory(wanted, request)
         return v1.ListLocalitiesResponse(localities=map(locality_message, found), next_page_token=token)
 
     @rpc
@@ -43,7 +43,7 @@ class LocalitiesService:
         versions = registry.versions(request.code)
         if not versions:
             raise NotFound("locality", request.code)
-        found, token = page(versions, request.page_size, request.page_token)
+        found, token = page_in_memory(versions, request)
         return v1.ListLocalityVersionsResponse(versions=map(locality_message, found), next_page_token=token)
 
     @rpc

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from lienthong.transport import v1
 from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from mesh.store import Documents
+from mesh.times import to_ms
 from services.transport.documents import NEVER_MS, Restriction, requested_restriction_id
 from services.transport.restrictions import Restrictions
 from services.transport.segments import Named, require_segments
 from services.transport.terms import Terms
-from services.transport.times import to_ms
 
 Said = v1.ImposeRestrictionRequest | v1.ChangeRestrictionRequest
 

@@ -20,9 +20,9 @@ from lienthong.environment.v1 import (
 )
 from lienthong.transport import v1
 from mesh.geometry import Place
+from mesh.times import to_ms
 from services.transport.segments import Named, Within
 from services.transport.terms import Terms
-from services.transport.times import to_ms
 
 FloodAlarm = FloodAlarmRaised | FloodAlarmEscalated | FloodAlarmLowered
 """A flood alarm that stands."""

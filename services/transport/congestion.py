@@ -11,10 +11,10 @@ from lienthong.transport import v1
 from mesh import localities
 from mesh.errors import NotFound, Violation
 from mesh.store import Documents
+from mesh.times import to_ms
 from mesh.validation import check_row
 from services.transport.documents import CongestionSample, RoadSegment, congestion_id
 from services.transport.settings import TransportSettings
-from services.transport.times import to_ms
 
 HOUR_MS: Final = 3_600_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

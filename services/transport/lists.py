@@ -8,15 +8,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lienthong.transport import v1
 from mesh.geometry import Place
+from mesh.pages import PAGE, given, page, page_by, page_by_id
 from mesh.store import Documents
+from mesh.times import to_ms
 from services.transport.congestion import hour_text
 from services.transport.documents import CongestionSample, Incident, Restriction, RoadSegment
 from services.transport.messages import congestion_message, listed_incident, segment_message
 from services.transport.restriction_messages import restriction_message
 from services.transport.segments import Within, near
-from services.transport.times import to_ms
 
-PAGE: Final = 100
 _NS_PER_HOUR: Final = 3_600_000_000_000
 _LAST_HOUR: Final = 253_402_300_800 // 3600 - 1
 """Of the year 9999."""
@@ -26,10 +26,7 @@ _AFTER_ALL: Final = "~"
 
 def list_segments(store: Documents, request: v1.ListRoadSegmentsRequest) -> v1.ListRoadSegmentsResponse:
     """A page of segments; its token is the last id."""
-    size = request.page_size or PAGE
-    filters: dict[str, Any] = {"flood_prone": True} if request.flood_prone_only else {}
-    found = store.find(RoadSegment, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
-    shown, token = _page(found, size)
+    shown, token = page_by_id(store, RoadSegment, request, **given(flood_prone=request.flood_prone_only))
     return v1.ListRoadSegmentsResponse(segments=map(segment_message, shown), next_page_token=token)
 
 
@@ -37,66 +34,52 @@ def find_segments(store: Documents, request: v1.FindRoadSegmentsRequest) -> v1.F
     """A page of segments within a circle; its token is the last id."""
     size, center = request.page_size or PAGE, request.within.center
     circle = Within(Place(center.latitude, center.longitude), request.within.radius_m, request.flood_prone_only)
-    shown, token = _page(near(store, circle, after=request.page_token, limit=size + 1), size)
+    found = near(store, circle, after=request.page_token, limit=size + 1)
+    shown, token = page(found, size, lambda segment: str(segment.id))
     return v1.FindRoadSegmentsResponse(segments=map(segment_message, shown), next_page_token=token)
 
 
 def list_congestion(store: Documents, request: v1.ListCongestionRequest) -> v1.ListCongestionResponse:
     """A page of samples of one place; its token is hour and province code of the last."""
-    size = request.page_size or PAGE
-    filters: dict[str, Any] = {"province_code": request.province_code} if request.province_code else {}
-    found = store.find(
+    shown, token = page_by(
+        "at",
+        store,
         CongestionSample,
+        request,
         segment_id=request.segment_id,
         at__gte=_first_hour(getattr(request, "from")) if request.HasField("from") else "",
         at__lt=_first_hour(request.until) if request.HasField("until") else _AFTER_ALL,
-        at__gt=request.page_token,
-        order_by=("at",),
-        limit=size + 1,
-        **filters,
+        **given(province_code=request.province_code),
     )
-    token = found[size - 1].at if len(found) > size else ""
-    return v1.ListCongestionResponse(samples=map(congestion_message, found[:size]), next_page_token=token)
+    return v1.ListCongestionResponse(samples=map(congestion_message, shown), next_page_token=token)
 
 
 def list_incidents(store: Documents, request: v1.ListIncidentsRequest) -> v1.ListIncidentsResponse:
     """A page of incidents; its token is the last id."""
-    size = request.page_size or PAGE
-    wanted: dict[str, Any] = {"state": request.state, "segment_ids": request.segment_id, "cause": request.cause}
-    filters = {name: value for name, value in wanted.items() if value}
-    found = store.find(Incident, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
-    shown, token = _page(found, size)
+    filters = given(state=request.state, segment_ids=request.segment_id, cause=request.cause)
+    shown, token = page_by_id(store, Incident, request, **filters)
     return v1.ListIncidentsResponse(incidents=map(listed_incident, shown), next_page_token=token)
 
 
 def list_restrictions(store: Documents, request: v1.ListRestrictionsRequest) -> v1.ListRestrictionsResponse:
     """A page of restrictions; its token is the last id."""
-    size = request.page_size or PAGE
-    filters = _restriction_filters(request)
-    found = store.find(Restriction, id__gt=request.page_token, order_by=("id",), limit=size + 1, **filters)
-    shown, token = _page(found, size)
+    shown, token = page_by_id(store, Restriction, request, **_restriction_filters(request))
     return v1.ListRestrictionsResponse(restrictions=map(restriction_message, shown), next_page_token=token)
 
 
 def _restriction_filters(request: v1.ListRestrictionsRequest) -> dict[str, Any]:
-    wanted: dict[str, Any] = {
-        "segment_ids": request.segment_id,
-        "cause": request.cause,
-        "effect": request.effect,
-        "cause_topic": request.cause_topic,
-    }
-    filters = {name: value for name, value in wanted.items() if value}
+    filters = given(
+        segment_ids=request.segment_id,
+        cause=request.cause,
+        effect=request.effect,
+        cause_topic=request.cause_topic,
+    )
     states = {request.state} if request.state else {v1.RESTRICTION_STATE_IMPOSED, v1.RESTRICTION_STATE_LIFTED}
     if request.HasField("active_at"):
         states &= {v1.RESTRICTION_STATE_IMPOSED}
         at_ms = to_ms(request.active_at)
         filters |= {"from_ms__lte": at_ms, "until_ms__gt": at_ms}
     return filters | {"state__in": sorted(states)}
-
-
-def _page(found: list[Any], size: int) -> tuple[list[Any], str]:
-    """The documents of a page, and where the next one begins."""
-    return found[:size], found[size - 1].id if len(found) > size else ""
 
 
 def _first_hour(at: Timestamp) -> str:

@@ -20,9 +20,9 @@ from lienthong.transport import v1
 from mesh.errors import FailedPrecondition, NotFound
 from mesh.events import Event
 from mesh.store import Documents
+from mesh.times import to_ms
 from services.transport.documents import FollowedReport, Incident, reported_incident_id
 from services.transport.incidents import Incidents
-from services.transport.times import to_ms
 
 
 def follow_report(incidents: Incidents, routed: FieldReportRouted, event: Event) -> None:

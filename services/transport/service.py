@@ -16,6 +16,7 @@ from lienthong.environment.v1 import (
 from lienthong.transport import v1
 from mesh import LOCAL, Client, Clock, Config, Emit, Here, Store, every, rpc, subscribe
 from mesh.events import Event
+from mesh.times import now_ms, to_ms
 from services.transport import causes, lists
 from services.transport.by_hand import ByHand, known
 from services.transport.congestion import CongestionIntake
@@ -28,7 +29,6 @@ from services.transport.restriction_messages import restriction_message
 from services.transport.restrictions import Restrictions
 from services.transport.segments import check_line, put_segment
 from services.transport.settings import TransportSettings
-from services.transport.times import now_ms, to_ms
 
 
 class TransportService:

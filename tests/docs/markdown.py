@@ -57,7 +57,7 @@ def command_lines(page: Path) -> Iterator[tuple[str, str]]:
             stripped = line.strip()
             if session and not stripped.startswith("$ "):
                 continue
-            yield f"{page.relative_to(ROOT)}:{number}", stripped.removeprefix("$ ")
+            yield f"{_name(page)}:{number}", stripped.removeprefix("$ ")
 
 
 def prompts_outside_sessions(page: Path) -> list[str]:
@@ -86,6 +86,10 @@ def links(page: Path) -> Iterator[str]:
         target = link["target"].partition("#")[0]
         if target and "://" not in target and not target.startswith("mailto:"):
             yield target
+
+
+def _name(page: Path) -> Path:
+    return page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
 
 
 def _joined(body: str, first: int) -> Iterator[tuple[int, str]]:

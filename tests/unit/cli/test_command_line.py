@@ -57,7 +57,7 @@ def test_a_defect_keeps_its_traceback() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *(["up"], ["serve"], ["replay"], ["call"], ["status"], ["verify"], ["config"]),
+        *(["up"], ["serve"], ["replay"], ["journeys"], ["call"], ["status"], ["verify"], ["config"]),
         *(["events", name] for name in ("tail", "show")),
         *(["dead-letters", name] for name in ("list", "show", "retry", "drop")),
         *(["agreements", name] for name in ("list", "apply", "suspend", "resume", "revoke")),

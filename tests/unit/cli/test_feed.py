@@ -10,13 +10,14 @@ import pytest
 from lienthong.environment.v1 import (
     Reading,
     ReadingsOutcome,
+    RegisterStationRequest,
     RejectedReading,
     StreamReadingsRequest,
     StreamReadingsResponse,
 )
 from mesh.cli.feed import WINDOW, Batch, Feed, Tally
 from mesh.cli.readings_file import READINGS, ReadingRow
-from mesh.errors import MeshError, NotFound, PermissionDenied, Unavailable
+from mesh.errors import AlreadyExists, MeshError, NotFound, PermissionDenied, Unavailable
 
 
 class Locality:
@@ -101,6 +102,23 @@ async def test_a_batch_of_unknown_stations_is_rejected_row_by_row() -> None:
     assert (feed.tally.accepted, feed.tally.rejected) == (6, 3)
     assert rejected == [("station_id", "NOT_FOUND")] * 3
     assert feed.tally.done == 9
+
+
+async def test_a_station_whose_id_is_taken_by_something_else_does_not_end_the_feed() -> None:
+    """Its rows are rejected with the reason; those of others go on."""
+
+    class Taken:
+        async def call(self, method: str, request: Any, *, deadline_s: float) -> None:
+            raise AlreadyExists("water station", "long-bien")
+
+    client: Any = Taken()
+    feed = Feed("ha-noi", READINGS, client, Tally(), lambda *_: None)
+
+    refused = await feed.register(RegisterStationRequest(request_id="r"))
+
+    assert refused is not None
+    assert refused.rule == "ALREADY_EXISTS"
+    assert "water station" in refused.description
 
 
 async def test_rejected_rows_are_told_with_their_rule() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
 from mesh.cli import report
 from mesh.cli.feed import Tally
@@ -79,6 +80,19 @@ def test_both_forms_tell_the_same(snapshot: Callable[..., Snapshot], tally: Tall
 
     assert found.sound
     assert tally.accepted + tally.duplicate + tally.rejected == tally.rows == tally.done
+
+
+def test_an_event_that_is_an_effect_is_shown_once(snapshot: Callable[..., Snapshot], tally: Tally) -> None:
+    """Among the events; documents are shown as effects."""
+    advised = replace(effect(1), committed={"HealthAdvisory": 1, "AirQualityAlertRaised": 1})
+    found = report.of(snapshot([entry(1)], [advised], mark=1), {"da-nang": tally}, 0, AT, 1.0)
+    console = Console(width=120)
+
+    with console.capture() as captured:
+        console.print(found.shown())
+
+    assert captured.get().count("AirQualityAlertRaised") == 1
+    assert "HealthAdvisory (effect)" in captured.get()
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50.0), (99, 99.0), (100, 100.0)])

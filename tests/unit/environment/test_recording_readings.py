@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lienthong.environment.v1 import AirQualityHourRecorded
 from mesh.errors import NotFound
+from mesh.times import to_ms
 from services.environment.documents import Hour, Readings
-from services.environment.messages import to_ms
 from tests.unit.environment.city import STATION, City, hours_of, new_city, reading
 
 
