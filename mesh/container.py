@@ -31,8 +31,9 @@ from mesh.members import Members
 from mesh.pool import blocking
 from mesh.relay import Relay
 from mesh.remembered import Remembered
+from mesh.rpc import Rpc
 from mesh.runs import Runs
-from mesh.store import StagedInRun
+from mesh.store import StagedInRun, Store
 from mesh.telemetry import commit_span
 from mesh.unit import EVENTS_LOG, Address, Raw, Run
 from mesh.work import AwaitedDatabase, Emit, Work
@@ -112,8 +113,15 @@ class MeshContainer(ServiceContainer):
         return [*self.subextensions, *self.dependencies, *self.entrypoints]
 
     def _prepare(self) -> None:
-        ensure_indexes(self.database, self.service_cls, timedelta(days=self.settings.runtime.request_keep_days))
+        if self._writes():
+            ensure_indexes(self.database, self.service_cls, timedelta(days=self.settings.runtime.request_keep_days))
         self.committer.start()
+
+    def _writes(self) -> bool:
+        """Whether the service ever commits anything: each table takes its share of MongoDB's memory."""
+        return any(isinstance(dependency, Store | Emit) for dependency in self.dependencies) or any(
+            not isinstance(entrypoint, Rpc) for entrypoint in self.entrypoints
+        )
 
     def _events_log(self) -> Log:
         subjects = [f"events.{self.locality}.{self.service_name}.>"]
