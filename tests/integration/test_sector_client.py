@@ -73,7 +73,8 @@ async def test_what_a_handler_asks_for_is_done_once_however_often_it_runs(home: 
     host = await home.start(TrialService, _forwarding(fail))
     await home.trial(host).record("a", 7, note="echo")
 
-    await eventually(lambda: home.database("forwarding")["effects"].count_documents({}) == 1)
+    # Two events are followed: the one that asks for an echo, and the echo.
+    await eventually(lambda: home.database("forwarding")["effects"].count_documents({}) == 2)
     assert not failures
     assert await home.trial(host).total("a-echo") == 7
 
