@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from mesh import counter as counters
 from mesh.counter import COUNTER, Counter, Draft, found, look
@@ -31,6 +31,8 @@ from mesh.writes import Command, ViewChanged, Writes, checks_itself, looks, revi
 
 _logger = logging.getLogger(__name__)
 
+_TRIES = 20
+"""How often a batch may look and yet not find what it has looked at."""
 _CROWDED_FOR = 16
 """Commits for which the counter is read, not guessed, after another process was found to commit here too."""
 
@@ -70,7 +72,7 @@ class _Batch:
     staged: dict[Address, Raw | None] = field(default_factory=dict)
     stale: dict[int, tuple[Address, ...]] = field(default_factory=dict)
     seen: dict[Address, int] = field(default_factory=dict)
-    """What the runs have seen, where that was not looked up."""
+    """What the runs have seen."""
 
     def take(self, index: int, run: Run) -> None:
         self.runs.append(index)
@@ -215,16 +217,23 @@ class Committer:
         started = time.monotonic()
         outcomes: list[Outcome] = [Failed(Unavailable("the database did not answer in time"))] * len(runs)
         waiting = list(range(len(runs)))
+        tries = 0
 
         def transact(session: ClientSession, batch_id: str) -> tuple[bool, _Written]:
-            nonlocal waiting
+            nonlocal waiting, tries
             now = time.monotonic()
             waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
             counter, self._counter = self._counter, None  # whatever goes wrong, the next try looks first
+            tries += 1
+            if tries > _TRIES:
+                raise Internal("what was looked up did not hold when it was written")
             try:
                 written = self._write(session, runs, waiting, batch_id, counter)
             except ViewChanged as changed:
                 raise TryAgain from changed
+            except PyMongoError:
+                tries = 0  # such as a conflict with another process, or a database that is away: that may last
+                raise
             return bool(written.batch.runs), written
 
         written = self._transactions.run(transact)
@@ -355,6 +364,9 @@ def _accept(runs: list[Run], views: Mapping[int, Mapping[Address, int]], revisio
         if stale:
             batch.stale[index] = stale
         else:
+            # It is checked once more as it is written: a collection that another process has just created can be
+            # missing from MongoDB's catalog for a moment in which the snapshot already has its documents.
+            batch.seen.update(view)
             batch.take(index, runs[index])
     return batch
 

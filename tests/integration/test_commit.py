@@ -406,6 +406,24 @@ def test_two_committers_of_one_service_interleave_and_number_contiguously(
     assert len({outcome.number for outcome in outcomes if isinstance(outcome, Committed)}) == _commits(database)
 
 
+def test_of_two_processes_that_create_a_document_at_once_one_is_stale(
+    mongod: RunningMongod, database_prefix: str, committer: MakeCommitter
+) -> None:
+    """In a database that is new, where no collection exists yet."""
+    with _client(mongod) as client, _client(mongod) as other_client:
+        for n in range(60):
+            name = f"{database_prefix}new{n}"
+            ours, theirs = committer(client[name]), committer(other_client[name])
+            ours.start()
+            theirs.start()
+
+            answers = [Answers(one, _writes("a", _event())) for one in (ours, theirs)]
+
+            outcomes = [outcome for side in answers for outcome in side.all()]
+            assert sorted(kind.__name__ for kind in _kinds(outcomes)) == ["Committed", "Stale"]
+            client.drop_database(name)
+
+
 async def test_two_hosts_of_one_service_lose_no_increment(home: Home) -> None:
     first, second = await home.start(TrialService), await home.start(TrialService)
 
