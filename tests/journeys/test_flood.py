@@ -11,6 +11,7 @@ from lienthong.environment.v1 import (
     GetWaterStationRequest,
     ListFloodAlarmsRequest,
     ListStagesRequest,
+    ListWaterStationsRequest,
     RecordStagesRequest,
     Stage,
 )
@@ -22,6 +23,7 @@ from lienthong.transport.v1 import (
     SEVERITY_SEVERE,
     SEVERITY_WARNING,
 )
+from tests.hosts import eventually
 from tests.journeys.city import followed
 from tests.journeys.otlp import called, crossed, reacted, traced, way_back
 from tests.journeys.roads import east_of, segment
@@ -46,8 +48,15 @@ async def record(city, minute, stage_m, *metadata):
 
 async def known_station(city):
     """Ái Nghĩa, which the sector registers by itself."""
+    await eventually(lambda: registered(city))
     stations = await city.call(city.environment.GetWaterStation, GetWaterStationRequest(station_id=AI_NGHIA))
     return stations.station
+
+
+async def registered(city):
+    """Whether its clock has come to it yet."""
+    listed = await city.call(city.environment.ListWaterStations, ListWaterStationsRequest())
+    return any(station.id == AI_NGHIA for station in listed.stations)
 
 
 async def test_a_flood_closes_roads_and_warns_the_neighbour_until_the_water_falls(start, receiver):
