@@ -14,6 +14,7 @@ from zlib import crc32
 
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from mesh.ending import end
@@ -26,8 +27,11 @@ class Members:
     """The living processes of a service."""
 
     def __init__(self, database: Database[Raw], *, ttl_s: float, instance: str) -> None:
-        # A lost heartbeat costs one round of it: no need to wait for the journal.
-        self._collection = database["members"].with_options(write_concern=WriteConcern(w=1))
+        # A lost heartbeat costs one round of it: no need to wait for the journal. Read as written: a majority read
+        # may not show a process the heartbeat it has just left, and it would hold nothing until the next.
+        self._collection = database["members"].with_options(
+            read_concern=ReadConcern("local"), write_concern=WriteConcern(w=1)
+        )
         self._ttl_s = ttl_s
         self._instance = instance
         self._living: tuple[str, ...] = ()
@@ -38,6 +42,11 @@ class Members:
         if not self._living:
             return False
         return max(self._living, key=lambda member: crc32(f"{member}|{duty}".encode())) == self._instance
+
+    @property
+    def beat_s(self) -> float:
+        """Seconds between two heartbeats, and so between two looks at who lives."""
+        return self._ttl_s / 3
 
     @property
     def alone(self) -> bool:
@@ -62,7 +71,7 @@ class Members:
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(self._ttl_s / 3)
+            await asyncio.sleep(self.beat_s)
             try:
                 await self._beat()
             except PyMongoError as error:

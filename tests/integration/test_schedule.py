@@ -72,6 +72,20 @@ async def test_a_run_that_fails_commits_nothing_and_the_next_one_comes(home: Hom
     assert _ticks(home) <= len(tries) - 2
 
 
+async def test_a_run_that_failed_does_not_wait_for_its_period(home: Home) -> None:
+    tries = []
+
+    def stumble(service: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Unavailable("a peer is away")
+        _add_one(service)
+
+    await home.start(_ticking(stumble, seconds=3600))
+
+    await eventually(lambda: _ticks(home) == 1)
+
+
 async def test_runs_of_one_method_never_overlap(home: Home) -> None:
     running, most = [], []
 
@@ -102,6 +116,22 @@ async def test_one_process_of_two_runs_it_and_the_other_takes_over(home: Home) -
     await home.stop(hosts[runner])
 
     await eventually(lambda: by[-1] == other)
+
+
+async def test_who_takes_over_does_not_wait_for_the_period(home: Home) -> None:
+    by: list[str] = []
+    hosts = {
+        name: await home.start(_ticking(lambda service, name=name: by.append(name), seconds=3600))
+        for name in ("first", "second")
+    }
+    await eventually(lambda: not any(host.containers["trial"].members.alone for host in hosts.values()))
+    [runner] = [name for name, host in hosts.items() if host.containers["trial"].members.holds("every/tick")]
+    [other] = set(hosts) - {runner}
+    by.clear()
+
+    await home.stop(hosts[runner])
+
+    await eventually(lambda: other in by)
 
 
 async def test_two_processes_that_both_believe_it_is_theirs_lose_no_change(

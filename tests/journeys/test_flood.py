@@ -48,7 +48,7 @@ async def record(city, minute, stage_m, *metadata):
 
 async def known_station(city):
     """Ái Nghĩa, which the sector registers by itself."""
-    await eventually(lambda: registered(city), within_s=60)
+    await eventually(lambda: registered(city))
     stations = await city.call(city.environment.GetWaterStation, GetWaterStationRequest(station_id=AI_NGHIA))
     return stations.station
 
