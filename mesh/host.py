@@ -42,8 +42,6 @@ _logger = logging.getLogger(__name__)
 
 _SERVER_SELECTION_MS = 2000
 _SOCKET_TIMEOUT_MS = 20_000
-_CONNECTION_AGE_S = 1800.0
-"""After so long a client is asked to connect anew, and has to show its certificate again; calls under way go on."""
 
 
 class Host:
@@ -208,7 +206,7 @@ class Host:
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
                 ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.max_connection_age_ms", int(_CONNECTION_AGE_S * 1000)),
+                ("grpc.max_connection_age_ms", int(self.settings.grpc_connection_age_s * 1000)),
             ]
         )
         door = Door(
