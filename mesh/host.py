@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
 from mesh import node, telemetry
-from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh.auth import TokenSource, Verifier, issuers, signing_key
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
@@ -56,6 +56,7 @@ class Host:
         self.jetstream: JetStreamContext
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
+        self._verifier: Verifier | None = None
         self._server: grpc.aio.Server | None = None
         self._health: Any = None
         self._measuring: asyncio.Task[None] | None = None
@@ -105,6 +106,8 @@ class Host:
             await self.nats.close()
         self.telemetry.shutdown()
         self.pool.close()
+        if self._verifier is not None:
+            self._verifier.close()
         self.mongo.close()
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
@@ -136,7 +139,7 @@ class Host:
             if file is None:
                 raise ConfigurationError("LIENTHONG_AUTH__PRIVATE_KEY_FILE is needed to call other processes")
             self._tokens[wanted] = TokenSource(
-                load_private_key(file),
+                signing_key(file),
                 issuer=self.settings.locality,
                 subject="mesh",
                 scopes=scopes,
@@ -199,10 +202,8 @@ class Host:
                 ("grpc.keepalive_permit_without_calls", 1),
             ]
         )
-        door = Door(
-            Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
-            self.settings.default_deadline_s,
-        )
+        self._verifier = Verifier(issuers(self.settings.auth, self.settings.locality), self.settings.locality)
+        door = Door(self._verifier, self.settings.default_deadline_s)
         names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         for container in self.containers.values():
             handler = handlers(container, door)
