@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
 from mesh import bus, node, telemetry
-from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh.auth import TokenSource, Verifier, issuers, signing_key
 from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
@@ -58,6 +58,7 @@ class Host:
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
         self._certificate: CertificateFiles | None = None
+        self._verifier: Verifier | None = None
         self._server: grpc.aio.Server | None = None
         self._health: Any = None
         self._measuring: asyncio.Task[None] | None = None
@@ -109,6 +110,8 @@ class Host:
                 await connection.close()
         self.telemetry.shutdown()
         self.pool.close()
+        if self._verifier is not None:
+            self._verifier.close()
         self.mongo.close()
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
@@ -140,7 +143,7 @@ class Host:
             if file is None:
                 raise ConfigurationError("LIENTHONG_AUTH__PRIVATE_KEY_FILE is needed to call other processes")
             self._tokens[wanted] = TokenSource(
-                load_private_key(file),
+                signing_key(file),
                 issuer=self.settings.locality,
                 subject="mesh",
                 scopes=scopes,
@@ -195,8 +198,9 @@ class Host:
                 ("grpc.max_connection_age_ms", int(self.settings.grpc_connection_age_s * 1000)),
             ]
         )
+        self._verifier = Verifier(issuers(self.settings.auth, self.settings.locality), self.settings.locality)
         door = Door(
-            Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
+            self._verifier,
             self.settings.default_deadline_s,
             Gate(self.settings.locality) if self._certificate is not None else None,
         )

@@ -193,7 +193,7 @@ def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
         "services": dict.fromkeys(installed_services(), here.grpc),
         "auth": {
             "private_key_file": keys.file(locality),
-            "trusted_keys": {slug: keys.public(slug) for slug in endpoints.localities},
+            "issuers": keys.issuers(endpoints.localities),
         },
     }
 

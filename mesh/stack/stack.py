@@ -254,7 +254,7 @@ class Stack:
 
     def _reader_token(self, locality: str) -> TokenSource:
         return TokenSource(
-            self._keys.private(locality),
+            self._keys.signing(locality),
             issuer=locality,
             subject="hub",
             scopes=["exchange.read"],
