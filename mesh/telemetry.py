@@ -20,7 +20,6 @@ from typing import Final, Protocol, Self
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -37,7 +36,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from mesh.errors import MeshError
 from mesh.events import Event
+from mesh.light_spans import StartSpan, starting
 from mesh.postponed import PostponedHistogram
+from mesh.span_exporter import LightSpanExporter
 
 SCOPE: Final = "lienthong.mesh"
 
@@ -137,7 +138,7 @@ class _Instruments:
 class _Current:
     """Where spans and measurements go now; nowhere until `use`."""
 
-    tracer: trace.Tracer = trace.NoOpTracer()
+    start: StartSpan = staticmethod(trace.NoOpTracer().start_span)
     instruments: _Instruments = _Instruments(metrics.NoOpMeter(SCOPE))
     locality: str = ""
     silent: bool = True
@@ -158,7 +159,7 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
     )
     resource = _HashedOnce(described.attributes, described.schema_url)
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    spans = OTLPSpanExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
+    spans = LightSpanExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
     tracers.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=1000))
     measured = OTLPMetricExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
     meters = MeterProvider(
@@ -172,7 +173,7 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
 def use(tracers: trace.TracerProvider, meters: metrics.MeterProvider, *, locality: str) -> Telemetry:
     """Sends spans and measurements to these providers from now on."""
     _Current.instruments.rpc_duration.flush()
-    _Current.tracer = tracers.get_tracer(SCOPE)
+    _Current.start = staticmethod(starting(tracers.get_tracer(SCOPE)))
     _Current.instruments = _Instruments(meters.get_meter(SCOPE))
     _Current.locality = locality
     _call_attributes.cache_clear()
@@ -257,7 +258,7 @@ class Answering:
         self._method = method
         self.code = "OK"
         """gRPC status it is answered with."""
-        self.span = _Current.tracer.start_span(method, parent, SpanKind.SERVER, _call_attributes(method))
+        self.span = _Current.start(method, parent, SpanKind.SERVER, _call_attributes(method))
         self._context = trace.set_span_in_context(self.span, parent)
 
     def __enter__(self) -> Self:
@@ -429,7 +430,7 @@ def _span(
     parent: Context | None = None,
     links: Sequence[Link] = (),
 ) -> Iterator[Span]:
-    span = _Current.tracer.start_span(name, parent, kind, attributes, links)
+    span = _Current.start(name, parent, kind, attributes, links)
     with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         yield span
 
