@@ -63,7 +63,11 @@ class Host:
         self._wake_up_due = False
 
     async def start(self) -> None:
-        """Connects, starts every service, then answers calls; health says SERVING only at the end."""
+        """Connects, starts every service, then answers calls; health says SERVING only at the end.
+
+        Raises `ConfigurationError` before anything else where nothing is said about credentials.
+        """
+        self.settings.credentials_folder()
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)

@@ -167,6 +167,7 @@ def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
     here = endpoints.localities[locality]
     return {
         "data_dir": data,
+        "credentials_dir": data / "credentials" / locality,
         "mongodb_uri": endpoints.mongodb,
         "nats_url": here.nats,
         "peers": {slug: at.grpc for slug, at in endpoints.localities.items() if slug != locality},

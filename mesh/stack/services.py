@@ -40,6 +40,8 @@ def service_settings(
         "LIENTHONG_DATA_DIR": str(data),
         "LIENTHONG_MONGODB_URI": mongodb_uri,
         "LIENTHONG_NATS_URL": nats_url,
+        "LIENTHONG_CREDENTIALS_DIR": str(data / "credentials" / locality),
+        "LIENTHONG_INSECURE": "false",
         "LIENTHONG_GRPC_HOST": host,
         "LIENTHONG_GRPC_PORT": port,
         "LIENTHONG_PEERS": json.dumps({slug: address for slug, address in addresses.items() if slug != locality}),
