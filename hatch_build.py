@@ -19,6 +19,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).parent
 PROTOS = ROOT / "protos"
 GENERATED = ROOT / "build" / "gen"
+# Written by hand; it is part of the package that callers import contracts from.
+CLIENT = ROOT / "gateway" / "client"
 
 WELL_KNOWN_TYPES = Path(grpc_tools.__file__).parent / "_proto"
 GOOGLE_APIS = Path(next(iter(google.rpc.__path__))).parents[1]
@@ -47,6 +49,7 @@ def generate() -> None:
     fresh.mkdir(parents=True)
     files = _compile(fresh)
     _write_packages(fresh, files)
+    (fresh / "lienthong" / "client").symlink_to(CLIENT)
     shutil.rmtree(GENERATED, ignore_errors=True)
     fresh.rename(GENERATED)
 
