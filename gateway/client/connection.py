@@ -52,7 +52,7 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.channel.close()
 
-    def stub(self, stub: Callable[[Any], S]) -> S:
+    def stub(self, stub: Callable[[grpc.aio.Channel], S]) -> S:
         """A generated stub, as `EnvironmentServiceStub`, on this channel; a call raises `grpc.RpcError`."""
         return stub(self.channel)
 
@@ -98,7 +98,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.channel.close()
 
-    def stub(self, stub: Callable[[Any], S]) -> S:
+    def stub(self, stub: Callable[[grpc.Channel], S]) -> S:
         """A generated stub, as `EnvironmentServiceStub`, on this channel; a call raises `grpc.RpcError`."""
         return stub(self.channel)
 

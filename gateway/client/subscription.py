@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import grpc
-from google.protobuf import message_factory, symbol_database
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
@@ -90,9 +90,9 @@ def _several(one_or_more: str | Iterable[str]) -> list[str]:
     return [one_or_more] if isinstance(one_or_more, str) else list(one_or_more)
 
 
-def _message(data: AnyMessage) -> Message:
+def _message(data: AnyMessage) -> Any:
     try:
-        descriptor = symbol_database.Default().pool.FindMessageTypeByName(data.TypeName())
+        descriptor = descriptor_pool.Default().FindMessageTypeByName(data.TypeName())
     except KeyError:
         return data
     return message_factory.GetMessageClass(descriptor).FromString(data.value)
