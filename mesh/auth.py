@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,8 @@ class Caller:
     locality: str
     """Slug of the locality that signed."""
     scopes: frozenset[str]
+    expires_at: float = field(default=math.inf, compare=False)
+    """When the token no longer proves it, in seconds since 1970."""
 
     def allows(self, scope: str) -> bool:
         """Whether the caller has a scope. Nobody has the empty one: an RPC without a scope cannot be called."""
@@ -162,7 +165,8 @@ class Verifier:
             raise Unauthenticated(f"the token is not for {self._audience}") from None
         except jwt.InvalidTokenError:
             raise Unauthenticated("the token is malformed or its signature is wrong") from None
-        return self._caller(issuer, claims), _expiry(claims)
+        expires_at = _expiry(claims)
+        return self._caller(issuer, claims, expires_at), expires_at
 
     def _issuer_of(self, token: str) -> str:
         try:
@@ -173,12 +177,12 @@ class Verifier:
             raise Unauthenticated("the token's issuer is not trusted here")
         return issuer
 
-    def _caller(self, issuer: str, claims: Mapping[str, object]) -> Caller:
+    def _caller(self, issuer: str, claims: Mapping[str, object], expires_at: float) -> Caller:
         scopes = frozenset(str(claims.get("scope", "")).split())
         if issuer != self._audience and (excess := scopes - PEER_SCOPES):
             named = min(excess)
             raise PermissionDenied(f"a token of {issuer} cannot grant scope {named} here", scope=named)
-        return Caller(str(claims["sub"]), issuer, scopes)
+        return Caller(str(claims["sub"]), issuer, scopes, expires_at)
 
     def _remember(self, token: str, caller: Caller, expires_at: float) -> None:
         while len(self._verified) >= _CACHED_TOKENS:
