@@ -5,19 +5,18 @@ python examples/gateway/watch.py https://127.0.0.1:8443 --ca .lienthong/ca.pem -
 """
 
 import argparse
-import asyncio
 import os
 from pathlib import Path
 
-from lienthong.client import AsyncClient
+from lienthong.client import Client
 from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaised
 
 
-async def watch(address: str, ca: Path | None, cursor: Path) -> None:
+def watch(address: str, ca: Path | None, cursor: Path) -> None:
     """Prints first, then keeps the cursor: an alert may be printed twice after a crash, but none is missed."""
     after = cursor.read_text() if cursor.exists() else ""
-    async with AsyncClient(address, token=os.environ["LIENTHONG_TOKEN"], ca=ca) as gateway:
-        async for delivery in gateway.subscribe(AirQualityAlertRaised, AirQualityAlertLifted, after=after):
+    with Client(address, token=os.environ["LIENTHONG_TOKEN"], ca=ca) as gateway:
+        for delivery in gateway.subscribe(AirQualityAlertRaised, AirQualityAlertLifted, after=after):
             what = "raised" if isinstance(delivery.event, AirQualityAlertRaised) else "lifted"
             print(f"{delivery.time:%H:%M:%S} {delivery.origin} {delivery.key} {what}", flush=True)
             cursor.write_text(delivery.cursor)
@@ -29,4 +28,4 @@ if __name__ == "__main__":
     parser.add_argument("--ca", type=Path, help="PEM file of the authority to trust")
     parser.add_argument("--cursor", type=Path, default=Path("watch.cursor"), help="where to keep the place")
     asked = parser.parse_args()
-    asyncio.run(watch(asked.address, asked.ca, asked.cursor))
+    watch(asked.address, asked.ca, asked.cursor)
