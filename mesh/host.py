@@ -101,6 +101,8 @@ class Host:
         await end([self._measuring])
         drain_s = self.settings.runtime.drain_timeout_s
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        for container in self.containers.values():
+            container.drain()
         if self._server is not None:
             await self._server.stop(grace=drain_s / 2)
         await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
