@@ -12,16 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-import nats
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from mesh import node, telemetry
+from mesh import bus, node, telemetry
 from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
@@ -52,8 +50,8 @@ class Host:
         self.port = 0
         """Port the gRPC server listens on, once started."""
         self.loop: asyncio.AbstractEventLoop
-        self.nats: Client
-        self.jetstream: JetStreamContext
+        self._connections: list[Client] = []
+        """To NATS."""
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
         self._server: grpc.aio.Server | None = None
@@ -63,7 +61,11 @@ class Host:
         self._wake_up_due = False
 
     async def start(self) -> None:
-        """Connects, starts every service, then answers calls; health says SERVING only at the end."""
+        """Connects, starts every service, then answers calls; health says SERVING only at the end.
+
+        Raises `ConfigurationError` before anything else where nothing is said about credentials.
+        """
+        self.settings.credentials_folder()
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
@@ -99,8 +101,9 @@ class Host:
             await self._server.stop(grace=drain_s / 2)
         await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
         await self.neighbours.close()
-        with contextlib.suppress(Exception):
-            await self.nats.close()
+        for connection in self._connections:
+            with contextlib.suppress(Exception):
+                await connection.close()
         self.telemetry.shutdown()
         self.pool.close()
         self.mongo.close()
@@ -143,30 +146,22 @@ class Host:
         return self._tokens[wanted]
 
     async def _connect(self) -> None:
-        """Connects to the node's NATS server, waiting for it as long as it takes."""
-        password = self.settings.nats_password
-        wait = 0.1
-        while True:
-            try:
-                self.nats = await nats.connect(
-                    self.settings.nats_url,
-                    user=self.settings.nats_user,
-                    password=password.get_secret_value() if password else None,
-                    name=self.instance,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.25,
-                    ping_interval=10,
-                    max_outstanding_pings=2,
-                    pending_size=32 << 20,
-                    error_cb=_log_error,
-                    reconnected_cb=self._reconnected,
-                )
-                break
-            except (TimeoutError, OSError, nats.errors.Error) as error:
-                _logger.warning("waiting for NATS: %s", type(error).__name__)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, 2.0)
-        self.jetstream = self.nats.jetstream(timeout=5)
+        """Connects to the node's NATS server: each service that has business there on its own, with its own nkey.
+
+        Where the process is told to do without credentials, they share one connection.
+        """
+        if self.settings.credentials_folder() is None:
+            shared = await bus.connect(self.settings, self.instance, "", self._reconnected)
+            self._connections.append(shared)
+            for container in self.containers.values():
+                container.join_bus(shared)
+        else:
+            await asyncio.gather(*(self._connect_one(one) for one in self.containers.values() if one.on_bus))
+
+    async def _connect_one(self, container: MeshContainer) -> None:
+        connection = await bus.connect(self.settings, self.instance, container.service_name, container.reconnected)
+        self._connections.append(connection)
+        container.join_bus(connection)
 
     async def _database_ready(self) -> None:
         """Waits for MongoDB as long as it takes."""
@@ -178,13 +173,8 @@ class Host:
                 _logger.warning("waiting for MongoDB: %s", type(error).__name__)
 
     async def _reconnected(self) -> None:
-        """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""
         for container in self.containers.values():
-            for relay in container.relays.values():
-                relay.reconnected()
-            for flow in container.flows:
-                for reader in flow.readers:
-                    reader.lose("reconnected")
+            await container.reconnected()
 
     def _make_server(self) -> grpc.aio.Server:
         size = self.settings.grpc_max_message_bytes
@@ -223,7 +213,3 @@ class Host:
             await self._health.set("", status)
             for container in self.containers:
                 await self._health.set(container, status)
-
-
-async def _log_error(error: Exception) -> None:
-    _logger.warning("NATS: %s", type(error).__name__)

@@ -19,9 +19,11 @@ class LocalityEndpoints(BaseModel):
     grpc: str
     """Address `host:port` of its services."""
     nats: str
-    """URL of its nats-server, with user and password."""
+    """URL of its nats-server."""
     token: str
     """Operator token: metadata `authorization: Bearer TOKEN`."""
+    credentials: str
+    """Folder with what the operator proves itself with."""
 
 
 class Endpoints(BaseModel):

@@ -12,7 +12,6 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from mesh.stack.keys import Keys
-from mesh.stack.nats import Login
 from mesh.stack.process import Child, ChildEvent
 
 _READY_TIMEOUT_S = 120.0
@@ -26,29 +25,27 @@ def service_settings(
     data: Path,
     mongodb_uri: str,
     nats_url: str,
-    login: Login | None,
     addresses: Mapping[str, str],
     keys: Keys,
 ) -> dict[str, str]:
     """Returns what a locality's process must be told, as environment variables (see `mesh.config.Settings`).
 
-    `addresses` are `host:port` of the processes of all localities; without `login` the user says how to get into NATS.
+    `addresses` are `host:port` of the processes of all localities.
     """
     host, port = addresses[locality].split(":")
-    settings = {
+    return {
         "LIENTHONG_LOCALITY": locality,
         "LIENTHONG_DATA_DIR": str(data),
         "LIENTHONG_MONGODB_URI": mongodb_uri,
         "LIENTHONG_NATS_URL": nats_url,
+        "LIENTHONG_CREDENTIALS_DIR": str(data / "credentials" / locality),
+        "LIENTHONG_INSECURE": "false",
         "LIENTHONG_GRPC_HOST": host,
         "LIENTHONG_GRPC_PORT": port,
         "LIENTHONG_PEERS": json.dumps({slug: address for slug, address in addresses.items() if slug != locality}),
         "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(keys.file(locality)),
         "LIENTHONG_AUTH__TRUSTED_KEYS": json.dumps({slug: keys.public(slug) for slug in addresses}),
     }
-    if login is not None:
-        settings |= {"LIENTHONG_NATS_USER": login.user, "LIENTHONG_NATS_PASSWORD": login.password}
-    return settings
 
 
 def service_child(

@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from mesh.auth import TokenSource
+from mesh.doors.declared import declared
+from mesh.doors.subjects import OPERATOR, Door, door_of, operators_door
 from mesh.ending import end
 from mesh.errors import ConfigurationError
-from mesh.installed import installed_services
+from mesh.installed import installed_services, service_class
 from mesh.stack.agreements import Exchanges, keep_applied
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
@@ -21,6 +23,7 @@ from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
 from mesh.stack.mongod import Mongod
+from mesh.stack.nkey import nkey_of
 from mesh.stack.permissions import Pair
 from mesh.stack.ports import LOOPBACK, Ports
 from mesh.stack.process import Child, ChildEvent, Happening
@@ -61,6 +64,8 @@ class Stack:
         self.bus: Bus | None = None
         self._folder = DataFolder(data_dir, fresh=fresh)
         self._services = tuple(installed_services() if services is None else services) if serve else ()
+        places = {*installed_services().values(), *self._services} - installed_services().keys()
+        self._declared = [declared(service_class(place)) for place in sorted(places)]
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
@@ -100,11 +105,15 @@ class Stack:
         """Returns an operator token for the locality."""
         return self._keys.operator_token(locality)
 
+    def credentials(self, locality: str) -> Path:
+        """Returns the folder with what each principal of the locality proves itself with."""
+        return self.data / "credentials" / locality
+
     def nats_url(self, locality: str) -> str:
-        """Returns the URL of the locality's nats-server, with credentials."""
+        """Returns the URL of the locality's nats-server."""
         if self.bus is None:
             return self._nats_url.replace("{locality}", locality)
-        return self.bus.nodes[locality].url_with_login
+        return self.bus.nodes[locality].url
 
     def endpoints(self) -> Endpoints:
         """Returns how to reach the mesh now."""
@@ -114,7 +123,12 @@ class Stack:
             hub=self.bus.hub.server.url if self.bus else None,
             hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
             localities={
-                slug: LocalityEndpoints(grpc=self.grpc_address(slug), nats=self.nats_url(slug), token=self.token(slug))
+                slug: LocalityEndpoints(
+                    grpc=self.grpc_address(slug),
+                    nats=self.nats_url(slug),
+                    token=self.token(slug),
+                    credentials=str(self.credentials(slug) / OPERATOR),
+                )
                 for slug in self.localities
             },
             processes={name: child.pid for name, child in self.children.items() if child.pid is not None},
@@ -150,6 +164,9 @@ class Stack:
         self._ports = Ports(self.data / "ports.json")
         self._secrets = Secrets(self.data / "secrets.json")
         self._keys = Keys(self.data / "keys")
+        for slug in self.localities:
+            for principal in self._doors(slug):
+                nkey_of(self.credentials(slug), principal)
         starting.callback(self._forget_endpoints)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
@@ -171,11 +188,16 @@ class Stack:
         await mongod.start()
 
     async def _start_bus(self, starting: AsyncExitStack) -> None:
-        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, report=self._note)
+        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, doors=self._doors, report=self._note)
         self.children["hub"] = self.bus.hub.server.child
         self.children |= {f"{slug}.nats": node.child for slug, node in self.bus.nodes.items()}
         starting.push_async_callback(self.bus.stop)
         await self.bus.start()
+
+    def _doors(self, locality: str) -> dict[str, Door]:
+        """What each principal may do on the locality's bus, whether its service runs here or joins later."""
+        doors = {one.name: door_of(one, locality) for one in self._declared if one.on_bus}
+        return doors | {OPERATOR: operators_door()}
 
     async def _start_services(self, starting: AsyncExitStack) -> None:
         services = {slug: self._service_child(slug) for slug in self.localities}
@@ -184,13 +206,11 @@ class Stack:
         await _start_all(list(services.values()))
 
     def _service_child(self, locality: str) -> Child:
-        login = self.bus.nodes[locality].login if self.bus else None
         settings = service_settings(
             locality,
             data=self.data,
             mongodb_uri=self._mongodb_uri,
-            nats_url=self.bus.nodes[locality].url if self.bus else self.nats_url(locality),
-            login=login,
+            nats_url=self.nats_url(locality),
             addresses={slug: self.grpc_address(slug) for slug in self.localities},
             keys=self._keys,
         )
