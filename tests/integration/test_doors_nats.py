@@ -14,17 +14,22 @@ import nats
 import pytest
 from nats.errors import Error as NatsError
 
+from mesh import Emit, bus
 from mesh.bus import login
+from mesh.config import load
 from mesh.doors.declared import Declared, declared
 from mesh.doors.subjects import OPERATOR
+from mesh.errors import ConfigurationError
 from mesh.events import catalogue, events_stream
 from mesh.installed import installed_services, service_class
 from mesh.localities import slugs
 from mesh.sharing import received_stream, share_stream
 from mesh.stack import Stack
+from mesh.stack.guests import admit, guests
 from mesh.stack.nkey import kept_nkey
 from mesh.subscribe import ANY, LOCAL, PEERS
 from tests.conftest import Background
+from tests.hosts import eventually
 from tests.integration.doors import HERE, THERE, knocker
 
 SERVICES = {name: declared(service_class(place)) for name, place in installed_services().items()}
@@ -209,6 +214,48 @@ class TestStreams:
                     {f"$JS.API.STREAM.CREATE.{stream}": json.dumps(config).encode()}, answered=True
                 )
             assert [answer.get("error") for answer in tried.answers.values()] == [None]
+
+
+async def test_a_refusal_is_told_loudly(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    """It is a fault in a declaration or worse, and names who and what."""
+    settings = load(
+        {}, locality=HERE, credentials_dir=stack.credentials(HERE), nats_url=stack.nats_url(HERE), data_dir=stack.data
+    )
+
+    async def reconnected() -> None:
+        """Not of interest."""
+
+    client = await bus.connect(settings, "test", "health", reconnected)
+    await client.publish(f"events.{HERE}.transport.incident.0", b"")
+    await eventually(lambda: caplog.records)
+    await client.close()
+
+    told = caplog.records[0]
+    assert told.levelname == "ERROR"
+    assert "NATS refuses health" in told.getMessage()
+    assert f"events.{HERE}.transport.incident.0" in told.getMessage()
+
+
+async def test_a_service_without_a_key_says_which_file_is_missing(stack: Stack) -> None:
+    """Instead of knocking for ever."""
+    with pytest.raises(ConfigurationError, match=r"unheard_of/nats\.nk"):
+        login(stack.credentials(HERE), "unheard_of")
+
+
+async def test_a_service_that_joins_is_let_in_and_nobody_is_put_out(stack: Stack) -> None:
+    """Its door is its own, and stays open when the server is started again."""
+
+    class Guest:
+        name = "guest"
+        emit = Emit()
+
+    async with knocker(stack, "health") as resident:
+        admit(stack.data, HERE, [Guest], stack.child(f"{HERE}.nats").pid)
+        async with knocker(stack, "guest") as guest:
+            tried = await guest.publish({f"events.{HERE}.guest.a.0": b"", f"events.{HERE}.health.a.0": b""})
+            assert tried.refused == {f"events.{HERE}.health.a.0"}
+        assert resident.client.stats["reconnects"] == 0
+    assert guests(stack.data, HERE).keys() == {"guest"}
 
 
 async def test_a_stranger_does_not_get_in(stack: Stack) -> None:
