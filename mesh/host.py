@@ -21,7 +21,7 @@ from nats.js import JetStreamContext
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from mesh import node, telemetry
+from mesh import node, public_reflection, telemetry
 from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
@@ -209,6 +209,7 @@ class Host:
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((public_reflection.handlers(),))
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
         try:
             self.port = server.add_insecure_port(address)
