@@ -1,1 +1,1 @@
-"""The doors for outsiders: the edge, the event gateway, the documents of the API."""
+"""Where outsiders come in: the edge, the event gateway, and the documents that describe both."""

@@ -30,13 +30,18 @@ def field_rules(field: Any) -> annotations_pb2.FieldRules:
     return rules
 
 
+def field_sensitivity(field: Any) -> int:
+    """How much harm a disclosure of the field itself would do, a `lienthong.mesh.v1.Sensitivity`."""
+    return int(field.GetOptions().Extensions[annotations_pb2.sensitivity])
+
+
 def is_personal(field: Any) -> bool:
     """Whether a field is marked as concerning a person, or holds a message with such a field at any depth."""
     return _is_personal(field, frozenset())
 
 
 def _is_personal(field: Any, above: frozenset[str]) -> bool:
-    if field.GetOptions().Extensions[annotations_pb2.sensitivity] == annotations_pb2.SENSITIVITY_PERSONAL:
+    if field_sensitivity(field) == annotations_pb2.SENSITIVITY_PERSONAL:
         return True
     message = field.message_type
     if message is None or message.full_name in above:
