@@ -1,7 +1,8 @@
 """Reflection for outsiders: public services and what they need, nothing else.
 
-The server's own reflection tells everything, internal services too, to whoever is inside. This one lies on a path of its
-own, to which the edge sends the reflection calls that reach it; v1 and v1alpha of the protocol are the same on the wire.
+The server's own reflection tells everything, internal services too, to whoever is inside. This one lies on a path of
+its own, to which the edge sends the reflection calls that reach it; v1 and v1alpha of the protocol are the same on the
+wire.
 """
 
 from __future__ import annotations

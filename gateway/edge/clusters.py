@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from gateway.edge import inside
 from gateway.edge.issuers import cluster_name
 from gateway.edge.settings import EdgeSettings
+from mesh.identity import Identity, server_name
 from mesh.stack.edge_place import EdgePlace
 
 COLLECTOR: Final = "collector"
@@ -24,7 +25,8 @@ def clusters(
 ) -> list[dict[str, Any]]:
     """Returns all of them; `services` are names, `secrets` says where certificates come from."""
     issuers = [_keys(cluster_name(oidc), oidc.jwks_uri, settings.ca_bundle) for oidc in settings.issuers.values()]
-    return [*(_service(name, place, secrets) for name in services), *issuers, inside.cluster(), _collector(place.collector)]
+    own = [_service(name, place, secrets) for name in services]
+    return [*own, *issuers, inside.cluster(), _collector(place.collector)]
 
 
 def _service(name: str, place: EdgePlace, secrets: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def _service(name: str, place: EdgePlace, secrets: dict[str, Any]) -> dict[str, 
         },
         "per_connection_buffer_limit_bytes": 65536,
         "health_checks": [_health_check(name)],
-        **({"transport_socket": _mutual_tls(place.locality, secrets)} if place.tls_to_services else {}),
+        "transport_socket": _mutual_tls(place.locality, secrets),
     }
 
 
@@ -65,12 +67,12 @@ def _http2() -> dict[str, Any]:
 
 
 def _mutual_tls(locality: str, secrets: dict[str, Any]) -> dict[str, Any]:
-    names = [{"san_type": "URI", "matcher": {"prefix": f"spiffe://lienthong/{locality}/"}}]
+    names = [{"san_type": "URI", "matcher": {"prefix": Identity(locality, "").uri}}]
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": _TLS,
-            "sni": f"{locality}.lienthong.internal",
+            "sni": server_name(locality),
             "common_tls_context": {
                 "tls_certificate_sds_secret_configs": [secrets["certificate"]],
                 "combined_validation_context": {

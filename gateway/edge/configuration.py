@@ -20,8 +20,10 @@ from gateway.edge.scopes import TOKEN
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tracing import ACCESS_LOG, tracer
 from gateway.edge.transcoding import transcoder
+from mesh.config import load
 from mesh.public import PublicContracts, descriptors_file
-from mesh.stack.edge_place import EdgePlace
+from mesh.stack.edge import EdgeCommand
+from mesh.stack.edge_place import EdgeFiles, EdgePlace
 
 HEALTH: Final = "/healthz"
 _SECRET: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
@@ -30,13 +32,14 @@ _template: Final = Environment(undefined=StrictUndefined, autoescape=False).from
 )
 
 
-def configuration(place: EdgePlace, settings: EdgeSettings) -> dict[str, Any]:
-    """Returns the configuration; documents of the API are those in the place's folder."""
+def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings) -> dict[str, Any]:
+    """Returns the configuration."""
     methods = public_methods(PublicContracts())
-    offered = documents(place.folder)
-    from_files = {name: _from_file(place, name) for name in secrets(place.credentials)}
+    offered = documents(its_files.documents)
+    from_files = {name: _from_file(its_files, name) for name in secrets(place.credentials)}
     text = _template.render(
         place=place,
+        admin=str(its_files.admin),
         settings=settings,
         certificate=from_files["certificate"],
         clusters=clusters(sorted({method.service for method in methods}), place, settings, from_files),
@@ -57,14 +60,22 @@ def configuration(place: EdgePlace, settings: EdgeSettings) -> dict[str, Any]:
     return found
 
 
-def write(place: EdgePlace, settings: EdgeSettings) -> Path:
-    """Writes the configuration to the place's folder and returns the file for `envoy --config-path`."""
-    place.folder.mkdir(parents=True, exist_ok=True)
+def write(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings) -> Path:
+    """Writes the configuration and returns the file for `envoy --config-path`."""
+    its_files.folder.mkdir(parents=True, exist_ok=True)
     for name, secret in secrets(place.credentials).items():
-        _dump(_secret_file(place, name), {"resources": [secret]})
-    file = place.folder / "envoy.yaml"
-    _dump(file, configuration(place, settings))
+        _dump(_secret_file(its_files, name), {"resources": [secret]})
+    file = its_files.folder / "envoy.yaml"
+    _dump(file, configuration(place, its_files, settings))
     return file
+
+
+def configure(place: EdgePlace, its_files: EdgeFiles) -> EdgeCommand:
+    """Writes the configuration by the settings of this process; for `mesh.stack.edge`."""
+    settings = load().section("edge")
+    assert isinstance(settings, EdgeSettings)
+    file = write(place, its_files, settings)
+    return EdgeCommand(file, settings.program, settings.threads, settings.drain_timeout_s)
 
 
 def secrets(credentials: Path) -> dict[str, Any]:
@@ -84,13 +95,13 @@ def secrets(credentials: Path) -> dict[str, Any]:
     }
 
 
-def _from_file(place: EdgePlace, name: str) -> dict[str, Any]:
-    source = {"path": str(_secret_file(place, name))}
+def _from_file(its_files: EdgeFiles, name: str) -> dict[str, Any]:
+    source = {"path": str(_secret_file(its_files, name))}
     return {"name": name, "sds_config": {"resource_api_version": "V3", "path_config_source": source}}
 
 
-def _secret_file(place: EdgePlace, name: str) -> Path:
-    return place.folder / f"{name}.yaml"
+def _secret_file(its_files: EdgeFiles, name: str) -> Path:
+    return its_files.folder / f"{name}.yaml"
 
 
 def _dump(file: Path, content: dict[str, Any]) -> None:

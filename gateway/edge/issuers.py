@@ -17,11 +17,13 @@ _SKEW_S: Final = 5
 
 def providers(place: EdgePlace, settings: EdgeSettings) -> dict[str, Any]:
     """Returns how tokens of each issuer are verified."""
-    own = _fetched(f"http://{INSIDE}{KEYS_PATH}", INSIDE, "0.1s")
+    own = _provider(place.locality, place.locality, _fetched(f"http://{INSIDE}{KEYS_PATH}", INSIDE, "0.1s"))
     return {
-        place.locality: _provider(place.locality, place.locality) | {"remote_jwks": own},
+        place.locality: own,
         **{
-            issuer: _provider(issuer, oidc.audience or place.locality) | {"remote_jwks": _fetched(oidc.jwks_uri, cluster_name(oidc), "300s")}
+            issuer: _provider(
+                issuer, oidc.audience or place.locality, _fetched(oidc.jwks_uri, cluster_name(oidc), "300s")
+            )
             for issuer, oidc in settings.issuers.items()
         },
     }
@@ -39,8 +41,9 @@ def cluster_name(oidc: OidcIssuer) -> str:
     return f"keys of {urlsplit(oidc.jwks_uri).hostname}"
 
 
-def _provider(issuer: str, audience: str) -> dict[str, Any]:
+def _provider(issuer: str, audience: str, keys: dict[str, Any]) -> dict[str, Any]:
     return {
+        "remote_jwks": keys,
         "issuer": issuer,
         "audiences": [audience],
         "require_expiration": True,

@@ -46,9 +46,7 @@ class Reply:
 _REPLIES: Final = (
     Reply(400, 3, "INVALID_ARGUMENT"),
     Reply(401, 16, "UNAUTHENTICATED"),
-    Reply(
-        403, 7, "PERMISSION_DENIED", "the token lacks scope %METADATA(ROUTE:lienthong:scope)%", verified=True
-    ),
+    Reply(403, 7, "PERMISSION_DENIED", "the token lacks scope %METADATA(ROUTE:lienthong:scope)%", verified=True),
     # Envoy forbids what is for another audience; services say that such a token proves nothing here.
     Reply(403, 16, "UNAUTHENTICATED", says_status=401),
     Reply(404, 5, "NOT_FOUND", "no such method or document"),

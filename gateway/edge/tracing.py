@@ -29,7 +29,7 @@ ACCESS_LOG: Final = {
 
 
 def tracer() -> dict[str, Any]:
-    """Returns what takes a trace up, or begins one. Without a collector its cluster is empty, and nothing is sampled."""
+    """Returns what takes a trace up, or begins one. Without a collector its cluster is empty and nothing sampled."""
     return {
         "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
         "service_name": "edge",

@@ -21,13 +21,19 @@ class EdgePlace:
     """JWKS file with the keys the locality signs tokens with; replaced in one step when they change."""
     credentials: Path
     """Folder with `tls.pem`, `tls-key.pem` and `ca.pem`, each replaced in one step when it is renewed."""
-    folder: Path
-    """Where its configuration is written."""
-    admin: Path
-    """Unix socket of Envoy's own administration; whoever reaches it can do anything to the edge."""
-    tls_to_services: bool = True
-    """Whether the services take calls by mutual TLS only."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Addresses of services that have one of their own, by name."""
     collector: str | None = None
     """OTLP/gRPC collector that takes spans, `http://host:port`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeFiles:
+    """Files of one edge."""
+
+    folder: Path
+    """Where its configuration is written."""
+    documents: Path
+    """Folder with `openapi.json`, `asyncapi.json` and `docs.html`; what is not there is not offered."""
+    admin: Path
+    """Unix socket of Envoy's own administration. Whoever opens it can do anything to the edge."""
