@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from mesh import bus, health, node, telemetry
+from mesh import bus, health, node, public_reflection, telemetry
 from mesh.auth import TokenSource, Verifier, issuers, signing_key
 from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
@@ -217,6 +217,7 @@ class Host:
         names.append(node.register(server, self, door))
         self._health.register(server)
         reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((public_reflection.handlers(),))
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
         try:
             if self._certificate is None:
