@@ -33,8 +33,14 @@ def is_personal(field: Any) -> bool:
     return _is_personal(field, frozenset())
 
 
+def is_marked_personal(field: Any) -> bool:
+    """Whether a field itself is marked as concerning a person."""
+    sensitivity = field.GetOptions().Extensions[annotations_pb2.sensitivity]
+    return bool(sensitivity == annotations_pb2.SENSITIVITY_PERSONAL)
+
+
 def _is_personal(field: Any, above: frozenset[str]) -> bool:
-    if field.GetOptions().Extensions[annotations_pb2.sensitivity] == annotations_pb2.SENSITIVITY_PERSONAL:
+    if is_marked_personal(field):
         return True
     message = field.message_type
     if message is None or message.full_name in above:
@@ -45,3 +51,8 @@ def _is_personal(field: Any, above: frozenset[str]) -> bool:
 def method_scope(method: Any) -> str:
     """Scope a caller of this RPC needs; empty when its contract names none, and then nobody may call it."""
     return str(method.GetOptions().Extensions[annotations_pb2.method].scope)
+
+
+def is_lookup(method: Any) -> bool:
+    """Whether the contract of this RPC says that other localities may ask it; see `mesh.lookup`."""
+    return bool(method.GetOptions().Extensions[annotations_pb2.method].lookup)

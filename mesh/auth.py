@@ -1,7 +1,7 @@
 """Who calls: tokens a locality signs (JWT, EdDSA), and what they allow.
 
 A locality's own key may grant any scope, `*` grants all. Another locality's key speaks only for its exchange, so its
-tokens may carry no scope but `exchange.refill`.
+tokens may carry no scope but those exchanges ask each other with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from mesh.errors import ConfigurationError, PermissionDenied, Unauthenticated
 
 ALL_SCOPES: Final = "*"
-PEER_SCOPES: Final = frozenset({"exchange.refill"})
+PEER_SCOPES: Final = frozenset({"exchange.refill", "exchange.lookup"})
 """What a token of another locality may carry."""
 
 _ALGORITHM: Final = "EdDSA"
@@ -40,6 +40,8 @@ class Caller:
     locality: str
     """Slug of the locality that signed."""
     scopes: frozenset[str]
+    purpose: str = ""
+    """What the token is for; empty where it does not say."""
 
     def allows(self, scope: str) -> bool:
         """Whether the caller has a scope. Nobody has the empty one: an RPC without a scope cannot be called."""
@@ -178,7 +180,7 @@ class Verifier:
         if issuer != self._audience and (excess := scopes - PEER_SCOPES):
             named = min(excess)
             raise PermissionDenied(f"a token of {issuer} cannot grant scope {named} here", scope=named)
-        return Caller(str(claims["sub"]), issuer, scopes)
+        return Caller(str(claims["sub"]), issuer, scopes, str(claims.get("purpose", "")))
 
     def _remember(self, token: str, caller: Caller, expires_at: float) -> None:
         while len(self._verified) >= _CACHED_TOKENS:
