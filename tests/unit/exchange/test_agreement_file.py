@@ -154,7 +154,17 @@ def test_the_bundled_agreements_share_air_both_ways_floods_to_hue_and_cases_both
         **{f"{pair}-air-1": {"air_quality_alert"} for pair in ("dn-hue", "hue-dn", "hn-qn", "qn-hn")},
         "dn-hue-flood-1": {"flood_alarm"},
         **{f"{pair}-case-1": {"case"} for pair in ("dn-hue", "hue-dn")},
+        "hue-dn-lookup-1": set(),
     }
+
+
+def test_a_bundled_agreement_lets_da_nang_look_up_the_air_of_hue():
+    [looked_up] = [bundled for bundled in bundled_agreements() if bundled.lookups]
+
+    assert (looked_up.provider, looked_up.recipient) == ("hue", "da-nang")
+    assert {granted.rpc.rpartition("/")[2] for granted in looked_up.lookups} == {
+        "GetStation", "ListStations", "ListHourlyAirQuality", "ListDailyAirQuality",
+    }  # fmt: skip
 
 
 def test_the_bundled_agreements_may_be_applied_by_both_their_parties():
