@@ -6,6 +6,7 @@ to ask; the response's field `withheld` says what the agreement leaves out, so t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from mesh.events import sector_of
 
 LOCALITY: Final = "locality"
 WITHHELD: Final = "withheld"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\.v[0-9a-z]+\.[A-Z]\w*/[A-Z]\w*", re.ASCII)
+"""Packages of contracts end in their version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ def lookup_of(method: MethodDescriptor) -> Lookup | None:
 
 def find_rpc(name: str) -> MethodDescriptor | None:
     """Returns the RPC of the full name `package.Service/Method`, or None where no contract here has it."""
+    if not _NAME.fullmatch(name):  # what has another shape is not looked for: looking imports
+        return None
     contract, _, method = name.partition("/")
     try:
         return service_descriptor(contract).methods_by_name.get(method)

@@ -62,9 +62,10 @@ def answer(
 
 def granted(agreement: Agreement, rpc: str, purpose: str, now: datetime) -> Lookup:
     """Returns the lookup an agreement grants now for a purpose; none said is its own. Raises PermissionDenied."""
-    lookup = find_lookup(rpc)
+    # Only what was granted is looked for: `rpc` is a peer's word.
+    lookup = find_lookup(rpc) if lookup_fields_of(agreement, rpc) is not None else None
     state = state_of(agreement)
-    if lookup is None or lookup_fields_of(agreement, rpc) is None:
+    if lookup is None:
         why = f"does not grant {rpc}"
     elif state is not State.ACTIVE:
         why = f"is {state}"
