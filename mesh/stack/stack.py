@@ -11,21 +11,28 @@ from types import TracebackType
 from typing import Self
 
 from mesh.auth import TokenSource
+from mesh.doors.declared import declared
+from mesh.doors.subjects import Door, door_of, operators_door
 from mesh.ending import end
 from mesh.errors import ConfigurationError
-from mesh.installed import installed_services
+from mesh.identity import OPERATOR
+from mesh.installed import installed_services, service_class
 from mesh.stack.agreements import Exchanges, keep_applied
+from mesh.stack.authority import Lifetimes
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
+from mesh.stack.certificates import Certificates, keep_renewed
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
 from mesh.stack.mongod import Mongod
+from mesh.stack.nkey import nkey_of
 from mesh.stack.permissions import Pair
 from mesh.stack.ports import LOOPBACK, Ports
 from mesh.stack.process import Child, ChildEvent, Happening
 from mesh.stack.secrets import Secrets
 from mesh.stack.services import service_child, service_settings
+from mesh.tls import Tls
 
 
 class Stack:
@@ -48,19 +55,24 @@ class Stack:
         nats_url: str | None = None,
         on_event: Callable[[ChildEvent], None] = lambda event: None,
         active_pairs: Callable[[], Awaitable[Collection[Pair]]] | None = None,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         """Without `services` every one that is installed runs; with `serve=False` only the servers do.
 
         `mongodb_uri` and `nats_url`, by default from the environment, name servers that run already; in `nats_url`
         `{locality}` stands for the slug. `active_pairs` tells which (provider, recipient) the hub lets through, by
-        default those with an ACTIVE agreement in both localities' exchanges.
+        default those with an ACTIVE agreement in both localities' exchanges. `lifetimes` are those of certificates.
         """
         self.localities = tuple(dict.fromkeys(localities))
         self.events: list[ChildEvent] = []
         self.children: dict[str, Child] = {}
         self.bus: Bus | None = None
         self._folder = DataFolder(data_dir, fresh=fresh)
+        self._lifetimes = lifetimes
+        self._tls: dict[str, Tls] = {}
         self._services = tuple(installed_services() if services is None else services) if serve else ()
+        places = {*installed_services().values(), *self._services} - installed_services().keys()
+        self._declared = [declared(service_class(place)) for place in sorted(places)]
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
@@ -100,11 +112,21 @@ class Stack:
         """Returns an operator token for the locality."""
         return self._keys.operator_token(locality)
 
+    def tls(self, locality: str) -> Tls:
+        """Returns how the operator calls the locality's services."""
+        if locality not in self._tls:
+            self._tls[locality] = Tls.of(self.certificates.folder(locality, OPERATOR))
+        return self._tls[locality]
+
+    def credentials(self, locality: str) -> Path:
+        """Returns the folder with what each principal of the locality proves itself with."""
+        return self.certificates.credentials(locality)
+
     def nats_url(self, locality: str) -> str:
-        """Returns the URL of the locality's nats-server, with credentials."""
+        """Returns the URL of the locality's nats-server."""
         if self.bus is None:
             return self._nats_url.replace("{locality}", locality)
-        return self.bus.nodes[locality].url_with_login
+        return self.bus.nodes[locality].url
 
     def endpoints(self) -> Endpoints:
         """Returns how to reach the mesh now."""
@@ -113,11 +135,17 @@ class Stack:
             mongodb=self._mongodb_uri,
             hub=self.bus.hub.server.url if self.bus else None,
             hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
-            localities={
-                slug: LocalityEndpoints(grpc=self.grpc_address(slug), nats=self.nats_url(slug), token=self.token(slug))
-                for slug in self.localities
-            },
+            localities={slug: self._locality_endpoints(slug) for slug in self.localities},
             processes={name: child.pid for name, child in self.children.items() if child.pid is not None},
+        )
+
+    def _locality_endpoints(self, locality: str) -> LocalityEndpoints:
+        return LocalityEndpoints(
+            grpc=self.grpc_address(locality),
+            nats=self.nats_url(locality),
+            token=self.token(locality),
+            ca=str(self.certificates.ca),
+            credentials=str(self.certificates.folder(locality, OPERATOR)),
         )
 
     async def cut_leaf(self, locality: str) -> None:
@@ -150,7 +178,11 @@ class Stack:
         self._ports = Ports(self.data / "ports.json")
         self._secrets = Secrets(self.data / "secrets.json")
         self._keys = Keys(self.data / "keys")
+        for slug in self.localities:
+            for principal in self._doors(slug):
+                nkey_of(self.credentials(slug), principal)
         starting.callback(self._forget_endpoints)
+        self._start_renewing(starting)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:
@@ -162,6 +194,12 @@ class Stack:
         self._complete = True
         self.endpoints().write(self.endpoints_file)
 
+    def _start_renewing(self, starting: AsyncExitStack) -> None:
+        self.certificates = Certificates(self.data, self.localities, self._lifetimes)
+        self.certificates.keep()
+        task = asyncio.create_task(keep_renewed(self.certificates), name="certificates")
+        starting.push_async_callback(end, [task])
+
     async def _start_mongod(self, starting: AsyncExitStack) -> None:
         log = self.data / "logs" / "mongod.log"
         mongod = Mongod(self.data / "mongod", self._ports["mongod"], log=log, report=self._note)
@@ -171,11 +209,16 @@ class Stack:
         await mongod.start()
 
     async def _start_bus(self, starting: AsyncExitStack) -> None:
-        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, report=self._note)
+        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, doors=self._doors, report=self._note)
         self.children["hub"] = self.bus.hub.server.child
         self.children |= {f"{slug}.nats": node.child for slug, node in self.bus.nodes.items()}
         starting.push_async_callback(self.bus.stop)
         await self.bus.start()
+
+    def _doors(self, locality: str) -> dict[str, Door]:
+        """What each principal may do on the locality's bus, whether its service runs here or joins later."""
+        doors = {one.name: door_of(one, locality) for one in self._declared if one.on_bus}
+        return doors | {OPERATOR: operators_door()}
 
     async def _start_services(self, starting: AsyncExitStack) -> None:
         services = {slug: self._service_child(slug) for slug in self.localities}
@@ -184,18 +227,17 @@ class Stack:
         await _start_all(list(services.values()))
 
     def _service_child(self, locality: str) -> Child:
-        login = self.bus.nodes[locality].login if self.bus else None
         settings = service_settings(
             locality,
             data=self.data,
             mongodb_uri=self._mongodb_uri,
-            nats_url=self.bus.nodes[locality].url if self.bus else self.nats_url(locality),
-            login=login,
+            nats_url=self.nats_url(locality),
             addresses={slug: self.grpc_address(slug) for slug in self.localities},
             keys=self._keys,
+            credentials=self.certificates.credentials(locality),
         )
         log = self.data / "logs" / f"{locality}.services.log"
-        return service_child(locality, self._services, settings, log=log, report=self._note)
+        return service_child(locality, self._services, settings, self.tls(locality), log=log, report=self._note)
 
     def _start_applying(self, starting: AsyncExitStack) -> None:
         hub = self._own_bus().hub
@@ -203,7 +245,8 @@ class Stack:
         if active_pairs is None:
             addresses = {slug: self.grpc_address(slug) for slug in self.localities}
             tokens = {slug: self._reader_token(slug) for slug in self.localities}
-            exchanges = Exchanges(addresses, tokens, lambda: hub.applied)
+            tls = {slug: self.tls(slug) for slug in self.localities}
+            exchanges = Exchanges(addresses, tokens, tls, lambda: hub.applied)
             starting.push_async_callback(exchanges.close)
             active_pairs = exchanges.active_pairs
         task = asyncio.create_task(keep_applied(hub, active_pairs), name="hub permissions")
@@ -211,7 +254,7 @@ class Stack:
 
     def _reader_token(self, locality: str) -> TokenSource:
         return TokenSource(
-            self._keys.private(locality),
+            self._keys.signing(locality),
             issuer=locality,
             subject="hub",
             scopes=["exchange.read"],

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from mesh.annotations import is_marked_personal, is_personal
+from lienthong.mesh.v1 import SENSITIVITY_PERSONAL
+from mesh.annotations import field_sensitivity, is_personal
 from mesh.lookup import WITHHELD
 from services.exchange.projection import ALL_FIELDS, union
 
@@ -88,7 +89,9 @@ def _kept(message: Any, wanted: frozenset[Path]) -> _Kept:
 def is_entered(one: Any) -> bool:
     """Whether a path may go on inside a field: a message, or a list of them, that is not personal as a whole."""
     message = one.message_type
-    return message is not None and not message.GetOptions().map_entry and not is_marked_personal(one)
+    if message is None or message.GetOptions().map_entry:
+        return False
+    return field_sensitivity(one) != SENSITIVITY_PERSONAL
 
 
 def _messages(message: Any, name: str) -> Iterator[Any]:

@@ -130,7 +130,7 @@ class Outward(Entrypoint):
         if relay is not None:
             await relay.stop()
         with contextlib.suppress(NotFoundError):
-            await self.container.host.jetstream.delete_stream(share_stream(self.container.locality, recipient))
+            await self.container.jetstream.delete_stream(share_stream(self.container.locality, recipient))
         self._closed.add(recipient)
 
     async def _take_receipts(self, recipient: str) -> None:
@@ -167,7 +167,7 @@ class Outward(Entrypoint):
             position, _ = await container.in_thread(heads, container.database, log)
             async with asyncio.timeout(_PUBLISHED_WITHIN_S):
                 await relay.caught_up(position)
-        await purge_shared(container.host.jetstream, here, document.recipient, document.id)
+        await purge_shared(container.jetstream, here, document.recipient, document.id)
 
 
 def _for_agreement(agreement: str) -> Any:

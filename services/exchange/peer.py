@@ -36,4 +36,5 @@ class Peer:
         if address is None:
             raise Unavailable(f"no address of the exchange of {self.locality} is known; set LIENTHONG_PEERS")
         token = self._host.own_token(self._scope, audience=self.locality)
-        return Client(CONTRACT, address, token=token, deadline_s=_DEADLINE_S)
+        tls = self._host.tls_to(self.locality)
+        return Client(CONTRACT, address, token=token, deadline_s=_DEADLINE_S, tls=tls)

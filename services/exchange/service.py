@@ -31,11 +31,13 @@ from lienthong.exchange.v1 import (
     SuspendAgreementRequest,
     SuspendAgreementResponse,
 )
-from mesh import Caller, Clock, Config, Emit, Store, every, rpc
+from mesh import LOCAL, Caller, Clock, Config, Emit, Store, every, rpc
+from mesh.doors.declared import OwnStream
 from mesh.errors import InvalidArgument, PermissionDenied
 from mesh.events import Event
 from mesh.localities import slugs
 from mesh.pages import PAGE, given, page_by_id
+from mesh.sharing import received_stream, share_stream, shared_filter
 from services.exchange import lifecycle, lookups
 from services.exchange.admission import Crossing
 from services.exchange.agreement import State
@@ -66,11 +68,22 @@ class ExchangeService:
     border = Border()
     reach = Reaching()
     settings = Config(ExchangeSettings)
+    reads_events = LOCAL
+    """An agreement can name any event born here."""
 
     @classmethod
     def log_subjects(cls, locality: str) -> list[str]:
         """Its log holds the events of every other locality."""
         return [f"events.{slug}.>" for slug in slugs() if slug != locality]
+
+    @classmethod
+    def own_streams(cls, locality: str) -> list[OwnStream]:
+        """What is shared with each other locality, and what all of them share with this one."""
+        others = [slug for slug in slugs() if slug != locality]
+        shared = [
+            OwnStream(share_stream(locality, slug), publishes=(shared_filter(locality, slug),)) for slug in others
+        ]
+        return [*shared, OwnStream(received_stream(locality), reads=(f"shared.*.{locality}.>",))]
 
     # --- agreements --------------------------------------------------------------------------------------
 

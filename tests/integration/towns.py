@@ -5,16 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
-import jwt
-from cryptography.hazmat.primitives import serialization
 
 from lienthong.exchange import v1 as pb
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-from mesh.auth import public_text
 from mesh.clock import Time
 from mesh.host import Host
 from mesh.stack.ports import free_port
@@ -37,16 +34,16 @@ class Town:
         self.port = free_port()
         self.host: Host
         self.peers: dict[str, str] = {}
-        self.trusted: dict[str, str] = {}
+        self.believed: list[str] = []
 
     def befriend(self, towns: Iterable[Town]) -> None:
-        """Tells where the others are, and their keys."""
-        self.trusted = {town.slug: public_text(town.home.key.public_key()) for town in towns}
+        """Tells where the others are, and whose tokens to believe."""
+        self.believed = [town.slug for town in towns]
         self.peers = {town.slug: f"127.0.0.1:{town.port}" for town in towns if town is not self}
 
     async def run(self, clock: Time | None = None) -> None:
         own = self.home.settings().auth.private_key_file
-        auth = {"private_key_file": str(own), "trusted_keys": self.trusted}
+        auth = {"private_key_file": str(own), "issuers": self.home.keys.issuers(self.believed)}
         services = (TrialService, ExchangeService)
         self.host = await self.home.start(*services, clock=clock, grpc_port=self.port, peers=self.peers, auth=auth)
 
@@ -87,18 +84,7 @@ class Town:
 
     def token_for(self, purpose: str) -> str:
         """A token of the trial's readers that says what it is for."""
-        claims = {
-            "iss": self.slug,
-            "aud": self.slug,
-            "sub": "tester",
-            "scope": "trial.read",
-            "purpose": purpose,
-            "exp": datetime.now(UTC) + timedelta(hours=1),
-        }
-        pem = self.home.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return jwt.encode(claims, pem, algorithm="EdDSA")
+        return self.home.token("trial.read", purpose=purpose)
 
 
 @dataclass
