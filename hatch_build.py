@@ -82,7 +82,7 @@ def _describe(place: Path, sources: list[str]) -> list[FileDescriptorProto]:
 def _copy_imports(described: list[FileDescriptorProto]) -> None:
     """Puts what protos/ imports from Google beside it, for buf: it knows only google/protobuf by itself."""
     shutil.rmtree(IMPORTS, ignore_errors=True)
-    for name in (file.name for file in described if file.name.startswith("google/api/")):
+    for name in (file.name for file in described if file.name.startswith(("google/api/", "google/rpc/"))):
         copy = IMPORTS / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(GOOGLE_APIS / name, copy)

@@ -2,7 +2,7 @@
 
 A token is believed when one of its issuer's keys signed it (`mesh.jwks`). A locality signs tokens of its own, an
 identity provider may do so in its stead; both may grant any scope, `*` grants all. Another locality's key speaks only
-for its exchange, so its tokens may carry no scope but `exchange.refill`.
+for its exchange, so its tokens may carry no scope but those exchanges ask each other with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mesh.key_sets import KeySet, key_set
 from mesh.watched_file import WatchedFile
 
 ALL_SCOPES: Final = "*"
-PEER_SCOPES: Final = frozenset({"exchange.refill"})
+PEER_SCOPES: Final = frozenset({"exchange.refill", "exchange.lookup"})
 """What a token of another locality may carry."""
 
 _ALGORITHM: Final = "EdDSA"

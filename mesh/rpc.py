@@ -24,9 +24,11 @@ from mesh.annotations import method_scope
 from mesh.auth import Caller, Verifier, bearer_token
 from mesh.call import Call
 from mesh.contracts import contract_name, service_descriptor
+from mesh.elsewhere import Elsewhere
 from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable
 from mesh.foreign_errors import classify
 from mesh.gate import Gate
+from mesh.lookup import lookup_of
 from mesh.loop_streams import LoopStream, runs_on_loop, serialized
 from mesh.streams import HandlerStream, RequestIterator
 from mesh.telemetry import answered, server_span
@@ -133,6 +135,7 @@ def bind(container: MeshContainer) -> tuple[ServiceDescriptor, dict[MethodDescri
     for name, method in wanted.items():
         if not method_scope(method):
             raise ContractError(f"{method.full_name} declares no scope: nobody could call it")
+        lookup_of(method)  # raises where it is declared one and cannot be
         methods[name].request_type = message_factory.GetMessageClass(method.input_type)
         methods[name].answer_type = message_factory.GetMessageClass(method.output_type)
         methods[name].on_loop = runs_on_loop(container.service_cls, name)
@@ -181,6 +184,8 @@ class Served:
         self.entrypoint = entrypoint
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._limit = container.settings.runtime.queue_limit
+        lookup = lookup_of(method)
+        self._elsewhere = None if lookup is None else Elsewhere(container.host, lookup)
 
     async def unary(self, request: Message, context: Any) -> Message:
         return await answer(self._name, context, partial(self._unary, request, context))
@@ -189,6 +194,8 @@ class Served:
         caller = self._door.caller(self.method, metadata, context)
         check(request)
         deadline = self._door.deadline(context)
+        if self._elsewhere is not None and self._elsewhere.is_meant(request):
+            return await self._elsewhere.ask(request, caller, deadline)
         self._container.in_flight += 1
         try:
             if self._container.in_flight > self._limit:

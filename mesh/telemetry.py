@@ -333,6 +333,12 @@ def answered(answering: Answering, code: str) -> None:
         _failed(answering.span, code)
 
 
+def asked_under(agreement: str) -> None:
+    """Notes on the current span the agreement another locality was asked under; empty where there is none."""
+    if agreement:
+        trace.get_current_span().set_attribute(AGREEMENT, agreement)
+
+
 def _code_of(exc: BaseException) -> str:
     if isinstance(exc, MeshError):
         return exc.code.name

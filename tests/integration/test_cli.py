@@ -284,6 +284,24 @@ def test_a_file_replayed_twice_is_all_duplicates(up: Up) -> None:
     assert up.json("verify")["logged"] == before
 
 
+def test_what_another_locality_knows_is_looked_up_and_the_other_sees_by_whom(up: Up) -> None:
+    """The same call, with `locality`; a person sees a table, a program the fields."""
+    here = up.call("hue", "environment.ListStations")["stations"]
+
+    there = up.call("da-nang", "environment.ListStations", '{"locality": "hue"}')["stations"]
+    refused = up.run("call", "hue", "environment.ListStations", '{"locality": "da-nang"}')
+
+    assert there == here != []
+    assert refused.returncode == Exit.REFUSED
+    assert "no ACTIVE agreement lets hue look up" in refused.stderr
+    [record] = up.json("agreements", "lookups", "hue-dn-lookup-1")
+    assert (record["looked_up_in"], record["recipient"], record["outcome"]) == ("hue", "da-nang", "OK")
+    shown = up.run("agreements", "lookups", "--locality", "hue").stdout
+    assert "ListStations" in shown
+    assert "public-health warning" in shown
+    assert up.json("agreements", "lookups", "--locality", "da-nang") == []
+
+
 def test_an_agreement_is_suspended_resumed_and_revoked(up: Up) -> None:
     """Each step is in force when the command returns: the hub is shut with the last agreement of a pair."""
     others = {
