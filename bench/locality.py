@@ -58,6 +58,7 @@ class Locality:
         everyone = [self, *self.peers]
         given = {
             "locality": self.slug,
+            "insecure": True,
             "mongodb_uri": mongodb,
             "nats_url": nats,
             "grpc_port": self.port,

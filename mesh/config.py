@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     """Folder of the embedded servers: data, generated configuration, keys."""
     endpoints: Path | None = None
     """File with the addresses of a running mesh, written by `lienthong up`; by default `endpoints.json` in data_dir."""
+    credentials_dir: Path | None = None
+    """Folder with the certificate, keys and passwords of this process; `lienthong up` writes one for each locality."""
+    insecure: bool = False
+    """Whether to do without credentials: calls in the clear, no login of its own. For trials on one machine only."""
 
     mongodb_uri: str = Field("mongodb://127.0.0.1:27017", repr=False, pattern=r"^mongodb(\+srv)?://")
     """MongoDB, a replica set; `lienthong up` starts one of its own unless this is set."""
@@ -178,6 +182,19 @@ class Settings(BaseSettings):
     def endpoints_file(self) -> Path:
         """Returns where the addresses of a running mesh are written."""
         return self.endpoints or self.data_dir / "endpoints.json"
+
+    def credentials_folder(self) -> Path | None:
+        """Returns where a process finds its credentials; None when it is to do without.
+
+        Raises ConfigurationError unless exactly one of `credentials_dir` and `insecure` is set.
+        """
+        if (self.credentials_dir is None) is not self.insecure:
+            state = "both are set" if self.insecure else "neither is set"
+            raise ConfigurationError(
+                f"{PREFIX}CREDENTIALS_DIR or {PREFIX}INSECURE=true must be set, and {state}: a process either proves "
+                "who it is or is told to do without"
+            )
+        return self.credentials_dir
 
 
 def load(

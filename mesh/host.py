@@ -21,24 +21,29 @@ from nats.js import JetStreamContext
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from mesh import node, telemetry
+from mesh import node, public_reflection, telemetry
 from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
 from mesh.deadlines import Deadlines
 from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.gate import Gate
 from mesh.gauges import keep_measuring
 from mesh.neighbours import Neighbours
 from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
+from mesh.tls import PROCESS_FOLDER, Tls, server_credentials
 from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
 
 _SERVER_SELECTION_MS = 2000
 _SOCKET_TIMEOUT_MS = 20_000
+_CONNECTION_AGE_S = 1800.0
+"""After so long a client is asked to connect anew, and has to show its certificate again; calls under way go on."""
 
 
 class Host:
@@ -56,6 +61,7 @@ class Host:
         self.jetstream: JetStreamContext
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
+        self._certificate: CertificateFiles | None = None
         self._server: grpc.aio.Server | None = None
         self._health: Any = None
         self._measuring: asyncio.Task[None] | None = None
@@ -63,7 +69,12 @@ class Host:
         self._wake_up_due = False
 
     async def start(self) -> None:
-        """Connects, starts every service, then answers calls; health says SERVING only at the end."""
+        """Connects, starts every service, then answers calls; health says SERVING only at the end.
+
+        Raises `ConfigurationError` before anything else where nothing is said about credentials.
+        """
+        folder = self.settings.credentials_folder()
+        self._certificate = CertificateFiles(folder / PROCESS_FOLDER) if folder is not None else None
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
@@ -140,6 +151,10 @@ class Host:
             )
         return self._tokens[wanted]
 
+    def tls_to(self, locality: str) -> Tls | None:
+        """How this process calls the services of a locality; None where it does without certificates."""
+        return Tls(self._certificate, locality) if self._certificate is not None else None
+
     async def _connect(self) -> None:
         """Connects to the node's NATS server, waiting for it as long as it takes."""
         password = self.settings.nats_password
@@ -193,11 +208,13 @@ class Host:
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.max_connection_age_ms", int(_CONNECTION_AGE_S * 1000)),
             ]
         )
         door = Door(
             Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
             self.settings.default_deadline_s,
+            Gate(self.settings.locality) if self._certificate is not None else None,
         )
         names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         for container in self.containers.values():
@@ -209,9 +226,13 @@ class Host:
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((public_reflection.handlers(),))
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
         try:
-            self.port = server.add_insecure_port(address)
+            if self._certificate is None:
+                self.port = server.add_insecure_port(address)
+            else:
+                self.port = server.add_secure_port(address, server_credentials(self._certificate))
         except RuntimeError as error:
             raise Unavailable(f"cannot listen on {address}: is the port taken?") from error
         return server

@@ -112,7 +112,7 @@ class Home:
             "private_key_file": str(self._key_file),
             "trusted_keys": {self.locality: public_text(self.key.public_key())},
         }
-        given = {"mongodb_uri": self.mongodb_uri, "nats_url": self.nats_url, "auth": auth, **given}
+        given = {"insecure": True, "mongodb_uri": self.mongodb_uri, "nats_url": self.nats_url, "auth": auth, **given}
         runtime = {"workers": 8, "member_ttl_s": 2, **(runtime or {})}
         return load({}, sections={}, locality=self.locality, runtime=runtime, **given)
 

@@ -54,6 +54,7 @@ class Side(Home):
             {},
             sections={"exchange": ExchangeSettings},
             locality=self.locality,
+            insecure=True,
             mongodb_uri=self.mongodb_uri,
             nats_url=self.nats_url,
             grpc_port=self.port,

@@ -209,3 +209,12 @@ def test_an_invalid_secret_is_not_repeated_in_the_error() -> None:
         load({"LIENTHONG_MONGODB_URI": "city:tide-secret@db"})
 
     assert "tide-secret" not in str(refused.value)
+
+
+def test_a_process_either_proves_who_it_is_or_is_told_to_do_without() -> None:
+    """Nothing runs in the clear because somebody forgot a setting."""
+    assert load({"LIENTHONG_CREDENTIALS_DIR": "/run/credentials"}).credentials_folder() == Path("/run/credentials")
+    assert load({"LIENTHONG_INSECURE": "true"}).credentials_folder() is None
+    for environ in ({}, {"LIENTHONG_CREDENTIALS_DIR": "/run/credentials", "LIENTHONG_INSECURE": "true"}):
+        with pytest.raises(ConfigurationError, match="LIENTHONG_CREDENTIALS_DIR or LIENTHONG_INSECURE"):
+            load(environ).credentials_folder()
