@@ -22,6 +22,10 @@ GENERATED = ROOT / "build" / "gen"
 
 WELL_KNOWN_TYPES = Path(grpc_tools.__file__).parent / "_proto"
 GOOGLE_APIS = Path(next(iter(google.rpc.__path__))).parents[1]
+IMPORTS = ROOT / "build" / "imports"
+
+# What an error carries (google.rpc.Status with details) is part of every contract, though none imports it.
+ERRORS = ("google/rpc/status.proto", "google/rpc/error_details.proto")
 
 HEADER = '"""Generated from protos/{folder} by hatch_build.py."""\n'
 
@@ -49,12 +53,28 @@ def generate() -> None:
 
 def _compile(target: Path) -> list[FileDescriptorProto]:
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
-    described = target / "descriptors.pb"
-    _protoc(f"--python_out={target}", f"--pyi_out={target}", f"--descriptor_set_out={described}", *sources)
-    files = list(FileDescriptorSet.FromString(described.read_bytes()).file)
-    described.unlink()
+    _protoc(f"--python_out={target}", f"--pyi_out={target}", *sources)
+    described = _describe(target / "lienthong" / "descriptors.pb", sources)
+    _copy_imports(described)
+    files = [file for file in described if file.name in sources]
     _protoc(f"--grpc_python_out={target}", *(file.name for file in files if file.service))
     return files
+
+
+def _describe(place: Path, sources: list[str]) -> list[FileDescriptorProto]:
+    """Writes all that the edge and the API documents need to know of the contracts: imports and comments too."""
+    everything = f"--descriptor_set_out={place}", "--include_imports", "--include_source_info"
+    _protoc(*everything, *sources, *ERRORS)
+    return list(FileDescriptorSet.FromString(place.read_bytes()).file)
+
+
+def _copy_imports(described: list[FileDescriptorProto]) -> None:
+    """Puts what protos/ imports from Google beside it, for buf: it knows only google/protobuf by itself."""
+    shutil.rmtree(IMPORTS, ignore_errors=True)
+    for name in (file.name for file in described if file.name.startswith("google/api/")):
+        copy = IMPORTS / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(GOOGLE_APIS / name, copy)
 
 
 def _protoc(*arguments: str) -> None:

@@ -12,25 +12,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from mesh import bus, node, telemetry
+from mesh import bus, health, node, telemetry
 from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
 from mesh.deadlines import Deadlines
 from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.gate import Gate
 from mesh.gauges import keep_measuring
+from mesh.health import Health
 from mesh.neighbours import Neighbours
 from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
+from mesh.tls import PROCESS_FOLDER, Tls, server_credentials
 from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
@@ -54,8 +56,9 @@ class Host:
         """To NATS."""
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
+        self._certificate: CertificateFiles | None = None
         self._server: grpc.aio.Server | None = None
-        self._health: Any = None
+        self._health = Health()
         self._measuring: asyncio.Task[None] | None = None
         self._posted: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._wake_up_due = False
@@ -65,7 +68,8 @@ class Host:
 
         Raises `ConfigurationError` before anything else where nothing is said about credentials.
         """
-        self.settings.credentials_folder()
+        folder = self.settings.credentials_folder()
+        self._certificate = CertificateFiles(folder / PROCESS_FOLDER) if folder is not None else None
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
@@ -86,7 +90,9 @@ class Host:
         await asyncio.gather(self._connect(), self._database_ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        if self.settings.health_port is not None:
+            await self._health.answer_probes(f"{self.settings.grpc_host}:{self.settings.health_port}")
+        await self._health.say(self.containers, serving=True)
         if self.settings.otlp_endpoint:
             self._measuring = asyncio.create_task(keep_measuring(self), name="gauges")
 
@@ -94,11 +100,12 @@ class Host:
         """Drains: says NOT_SERVING, answers the calls under way, stops the services, then closes connections."""
         await end([self._measuring])
         drain_s = self.settings.runtime.drain_timeout_s
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._health.say(self.containers, serving=False)
         if self._server is not None:
             await self._server.stop(grace=drain_s / 2)
         await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
         await self.neighbours.close()
+        await self._health.close()
         for connection in self._connections:
             with contextlib.suppress(Exception):
                 await connection.close()
@@ -143,6 +150,10 @@ class Host:
             )
         return self._tokens[wanted]
 
+    def tls_to(self, locality: str) -> Tls | None:
+        """How this process calls the services of a locality; None where it does without certificates."""
+        return Tls(self._certificate, locality) if self._certificate is not None else None
+
     async def _connect(self) -> None:
         """Connects to the node's NATS server: each service that has business there on its own, with its own nkey.
 
@@ -183,31 +194,29 @@ class Host:
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.max_connection_age_ms", int(self.settings.grpc_connection_age_s * 1000)),
             ]
         )
         door = Door(
             Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
             self.settings.default_deadline_s,
+            Gate(self.settings.locality) if self._certificate is not None else None,
         )
-        names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        names = [reflection.SERVICE_NAME, health.NAME]
         for container in self.containers.values():
             handler = handlers(container, door)
             if handler is not None:
                 server.add_generic_rpc_handlers((handler,))
                 names.append(handler.service_name())  # type: ignore[attr-defined]
         names.append(node.register(server, self, door))
-        self._health = health_aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.register(server)
         reflection.enable_server_reflection(names, server)
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
         try:
-            self.port = server.add_insecure_port(address)
+            if self._certificate is None:
+                self.port = server.add_insecure_port(address)
+            else:
+                self.port = server.add_secure_port(address, server_credentials(self._certificate))
         except RuntimeError as error:
             raise Unavailable(f"cannot listen on {address}: is the port taken?") from error
         return server
-
-    async def _set_health(self, status: Any) -> None:
-        if self._health is not None:
-            await self._health.set("", status)
-            for container in self.containers:
-                await self._health.set(container, status)

@@ -26,6 +26,7 @@ from mesh.call import Call
 from mesh.contracts import contract_name, service_descriptor
 from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable
 from mesh.foreign_errors import classify
+from mesh.gate import Gate
 from mesh.streams import HandlerStream, RequestIterator
 from mesh.telemetry import answered, server_span
 from mesh.validation import check
@@ -63,16 +64,21 @@ rpc = Rpc.decorator
 
 
 class Door:
-    """Decides who comes in: token, scope, input rules. Deny by default."""
+    """Decides who comes in: certificate, token, scope. Deny by default."""
 
-    def __init__(self, verifier: Verifier, default_deadline_s: float) -> None:
+    def __init__(self, verifier: Verifier, default_deadline_s: float, gate: Gate | None = None) -> None:
+        """Without a gate there are no certificates, and everybody may try a token."""
         self._verifier = verifier
+        self._gate = gate
         self._default_deadline_s = default_deadline_s
         self._scopes: dict[MethodDescriptor, str] = {}
 
-    def caller(self, method: MethodDescriptor, metadata: Mapping[str, Any]) -> Caller:
-        """Who calls. Raises `Unauthenticated`, or `PermissionDenied` naming the scope."""
+    def caller(self, method: MethodDescriptor, metadata: Mapping[str, Any], context: Any) -> Caller:
+        """Who calls. Raises `Unauthenticated`, or `PermissionDenied` naming the scope or whose certificate it is."""
+        identity = self._gate.admit(context, method) if self._gate is not None else None
         caller = self._verifier.verify(bearer_token(metadata.get("authorization")))
+        if self._gate is not None and identity is not None:
+            self._gate.check_token(identity, caller)
         scope = self._scopes.get(method)
         if scope is None:
             scope = self._scopes[method] = method_scope(method)
@@ -172,7 +178,7 @@ class Served:
         return await answer(self._name, context, partial(self._unary, request, context))
 
     async def _unary(self, request: Message, context: Any, metadata: Mapping[str, Any]) -> Message:
-        caller = self._door.caller(self.method, metadata)
+        caller = self._door.caller(self.method, metadata, context)
         check(request)
         deadline = self._door.deadline(context)
         self._container.in_flight += 1
@@ -219,7 +225,7 @@ class Served:
             yield response
 
     async def _each_message(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
-        caller = self._door.caller(self.method, _metadata(context))
+        caller = self._door.caller(self.method, _metadata(context), context)
         arrived: asyncio.Queue[Message | None] = asyncio.Queue(2 * _RUN_CAP)
         reading = asyncio.create_task(_read_into(requests, arrived))
         try:
@@ -271,7 +277,7 @@ class Served:
     async def _stream_unary(
         self, requests: AsyncIterator[Message], context: Any, metadata: Mapping[str, Any]
     ) -> Message:
-        caller = self._door.caller(self.method, metadata)
+        caller = self._door.caller(self.method, metadata, context)
         argument = RequestIterator(requests, self._container.host.loop)
         handler = HandlerStream(self._container, self._call(argument, caller, None), single=True)
         async for response in handler.responses():
@@ -279,7 +285,7 @@ class Served:
         raise ContractError(f"{self._name} returned nothing")
 
     async def _stream(self, context: Any, request: Any) -> AsyncIterator[Message]:
-        caller = self._door.caller(self.method, _metadata(context))
+        caller = self._door.caller(self.method, _metadata(context), context)
         if isinstance(request, Message):
             check(request)
         else:

@@ -19,13 +19,14 @@ from mesh.cli.exits import NoMesh, UsageError
 from mesh.cli.interrupts import run_interruptibly
 from mesh.client import Client
 from mesh.config import Settings, load
-from mesh.doors.subjects import OPERATOR
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.identity import OPERATOR
 from mesh.installed import installed_services
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.endpoints import read as read_endpoints
 from mesh.stack.guests import admit
 from mesh.stack.keys import Keys
+from mesh.tls import Tls
 
 NODE: Final = "lienthong.mesh.v1.NodeService"
 ENVIRONMENT: Final = "lienthong.environment.v1.EnvironmentService"
@@ -42,6 +43,7 @@ class RunningMesh:
         self.endpoints = endpoints
         self.folder = folder
         self._clients: dict[tuple[str, str], Client] = {}
+        self._tls: dict[str, Tls] = {}
         self._nats: dict[str, Nats] = {}
         self._elsewhere: dict[tuple[str, str], str] = {}
         """Addresses of services that run in processes of their own, by locality and name."""
@@ -70,8 +72,14 @@ class RunningMesh:
         at = self.at(locality)
         key = (service, address or at.grpc)
         if key not in self._clients:
-            self._clients[key] = Client(service, key[1], token=lambda: at.token)
+            self._clients[key] = Client(service, key[1], token=lambda: at.token, tls=self.tls(locality))
         return self._clients[key]
+
+    def tls(self, locality: str) -> Tls:
+        """How the operator calls the locality's services. Raises ConfigurationError when a file is missing."""
+        if locality not in self._tls:
+            self._tls[locality] = Tls.of(self.at(locality).credentials)
+        return self._tls[locality]
 
     async def services(self, locality: str) -> list[str]:
         """Names of the services of a locality, those of processes that joined it included."""
@@ -178,7 +186,7 @@ def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
     here = endpoints.localities[locality]
     return {
         "data_dir": data,
-        "credentials_dir": data / "credentials" / locality,
+        "credentials_dir": Path(here.credentials).parent,
         "mongodb_uri": endpoints.mongodb,
         "nats_url": here.nats,
         "peers": {slug: at.grpc for slug, at in endpoints.localities.items() if slug != locality},

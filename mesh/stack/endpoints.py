@@ -22,8 +22,12 @@ class LocalityEndpoints(BaseModel):
     """URL of its nats-server."""
     token: str
     """Operator token: metadata `authorization: Bearer TOKEN`."""
+    ca: str
+    """PEM file with the authorities to believe, for services and edge."""
     credentials: str
-    """Folder with what the operator proves itself with."""
+    """Folder of the operator's own certificate, key and passwords: services answer nobody without one."""
+    edge: str | None = None
+    """URL of the edge, for outsiders: `https://…`; absent when none runs."""
 
 
 class Endpoints(BaseModel):

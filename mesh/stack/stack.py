@@ -12,13 +12,16 @@ from typing import Self
 
 from mesh.auth import TokenSource
 from mesh.doors.declared import declared
-from mesh.doors.subjects import OPERATOR, Door, door_of, operators_door
+from mesh.doors.subjects import Door, door_of, operators_door
 from mesh.ending import end
 from mesh.errors import ConfigurationError
+from mesh.identity import OPERATOR
 from mesh.installed import installed_services, service_class
 from mesh.stack.agreements import Exchanges, keep_applied
+from mesh.stack.authority import Lifetimes
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
+from mesh.stack.certificates import Certificates, keep_renewed
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
@@ -29,6 +32,7 @@ from mesh.stack.ports import LOOPBACK, Ports
 from mesh.stack.process import Child, ChildEvent, Happening
 from mesh.stack.secrets import Secrets
 from mesh.stack.services import service_child, service_settings
+from mesh.tls import Tls
 
 
 class Stack:
@@ -51,18 +55,21 @@ class Stack:
         nats_url: str | None = None,
         on_event: Callable[[ChildEvent], None] = lambda event: None,
         active_pairs: Callable[[], Awaitable[Collection[Pair]]] | None = None,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         """Without `services` every one that is installed runs; with `serve=False` only the servers do.
 
         `mongodb_uri` and `nats_url`, by default from the environment, name servers that run already; in `nats_url`
         `{locality}` stands for the slug. `active_pairs` tells which (provider, recipient) the hub lets through, by
-        default those with an ACTIVE agreement in both localities' exchanges.
+        default those with an ACTIVE agreement in both localities' exchanges. `lifetimes` are those of certificates.
         """
         self.localities = tuple(dict.fromkeys(localities))
         self.events: list[ChildEvent] = []
         self.children: dict[str, Child] = {}
         self.bus: Bus | None = None
         self._folder = DataFolder(data_dir, fresh=fresh)
+        self._lifetimes = lifetimes
+        self._tls: dict[str, Tls] = {}
         self._services = tuple(installed_services() if services is None else services) if serve else ()
         places = {*installed_services().values(), *self._services} - installed_services().keys()
         self._declared = [declared(service_class(place)) for place in sorted(places)]
@@ -109,6 +116,12 @@ class Stack:
         """Returns the folder with what each principal of the locality proves itself with."""
         return self.data / "credentials" / locality
 
+    def tls(self, locality: str) -> Tls:
+        """Returns how the operator calls the locality's services."""
+        if locality not in self._tls:
+            self._tls[locality] = Tls.of(self.certificates.folder(locality, OPERATOR))
+        return self._tls[locality]
+
     def nats_url(self, locality: str) -> str:
         """Returns the URL of the locality's nats-server."""
         if self.bus is None:
@@ -122,16 +135,17 @@ class Stack:
             mongodb=self._mongodb_uri,
             hub=self.bus.hub.server.url if self.bus else None,
             hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
-            localities={
-                slug: LocalityEndpoints(
-                    grpc=self.grpc_address(slug),
-                    nats=self.nats_url(slug),
-                    token=self.token(slug),
-                    credentials=str(self.credentials(slug) / OPERATOR),
-                )
-                for slug in self.localities
-            },
+            localities={slug: self._locality_endpoints(slug) for slug in self.localities},
             processes={name: child.pid for name, child in self.children.items() if child.pid is not None},
+        )
+
+    def _locality_endpoints(self, locality: str) -> LocalityEndpoints:
+        return LocalityEndpoints(
+            grpc=self.grpc_address(locality),
+            nats=self.nats_url(locality),
+            token=self.token(locality),
+            ca=str(self.certificates.ca),
+            credentials=str(self.certificates.folder(locality, OPERATOR)),
         )
 
     async def cut_leaf(self, locality: str) -> None:
@@ -168,6 +182,7 @@ class Stack:
             for principal in self._doors(slug):
                 nkey_of(self.credentials(slug), principal)
         starting.callback(self._forget_endpoints)
+        self._start_renewing(starting)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:
@@ -178,6 +193,12 @@ class Stack:
             self._start_applying(starting)
         self._complete = True
         self.endpoints().write(self.endpoints_file)
+
+    def _start_renewing(self, starting: AsyncExitStack) -> None:
+        self.certificates = Certificates(self.data, self.localities, self._lifetimes)
+        self.certificates.keep()
+        task = asyncio.create_task(keep_renewed(self.certificates), name="certificates")
+        starting.push_async_callback(end, [task])
 
     async def _start_mongod(self, starting: AsyncExitStack) -> None:
         log = self.data / "logs" / "mongod.log"
@@ -213,9 +234,10 @@ class Stack:
             nats_url=self.nats_url(locality),
             addresses={slug: self.grpc_address(slug) for slug in self.localities},
             keys=self._keys,
+            credentials=self.certificates.credentials(locality),
         )
         log = self.data / "logs" / f"{locality}.services.log"
-        return service_child(locality, self._services, settings, log=log, report=self._note)
+        return service_child(locality, self._services, settings, self.tls(locality), log=log, report=self._note)
 
     def _start_applying(self, starting: AsyncExitStack) -> None:
         hub = self._own_bus().hub
@@ -223,7 +245,8 @@ class Stack:
         if active_pairs is None:
             addresses = {slug: self.grpc_address(slug) for slug in self.localities}
             tokens = {slug: self._reader_token(slug) for slug in self.localities}
-            exchanges = Exchanges(addresses, tokens, lambda: hub.applied)
+            tls = {slug: self.tls(slug) for slug in self.localities}
+            exchanges = Exchanges(addresses, tokens, tls, lambda: hub.applied)
             starting.push_async_callback(exchanges.close)
             active_pairs = exchanges.active_pairs
         task = asyncio.create_task(keep_applied(hub, active_pairs), name="hub permissions")

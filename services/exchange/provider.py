@@ -84,5 +84,6 @@ class Provider:
             if address is None:
                 raise Unavailable(f"no address of the exchange of {self.locality} is known; set LIENTHONG_PEERS")
             token = self._host.own_token(SCOPE, audience=self.locality)
-            self._client = Client(SERVICE, address, token=token, deadline_s=_DEADLINE_S)
+            tls = self._host.tls_to(self.locality)
+            self._client = Client(SERVICE, address, token=token, deadline_s=_DEADLINE_S, tls=tls)
         return await self._client.call(method, request, repeatable=True)
