@@ -18,14 +18,13 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from pymongo import MongoClient
-from pymongo.errors import ConnectionFailure
 
 from mesh import node, telemetry
 from mesh.auth import TokenSource, Verifier, issuers, signing_key
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
+from mesh.databases import Databases
 from mesh.deadlines import Deadlines
 from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
@@ -33,12 +32,8 @@ from mesh.gauges import keep_measuring
 from mesh.neighbours import Neighbours
 from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
-from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
-
-_SERVER_SELECTION_MS = 2000
-_SOCKET_TIMEOUT_MS = 20_000
 
 
 class Host:
@@ -72,21 +67,12 @@ class Host:
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
-        self.mongo: MongoClient[Raw] = MongoClient(
-            self.settings.mongodb_uri,
-            readConcernLevel="majority",
-            w="majority",
-            journal=True,
-            tz_aware=True,
-            serverSelectionTimeoutMS=_SERVER_SELECTION_MS,
-            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
-            connect=False,
-        )
+        self.databases = Databases(self.settings)
         self.telemetry = telemetry.setup(self.settings, [service.name for service in self._services])
         self.neighbours = Neighbours(self)
         self.containers = {service.name: MeshContainer(service, self) for service in self._services}
         self._server = self._make_server()
-        await asyncio.gather(self._connect(), self._database_ready())
+        await asyncio.gather(self._connect(), self.databases.ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await self._server.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
@@ -108,7 +94,7 @@ class Host:
         self.pool.close()
         if self._verifier is not None:
             self._verifier.close()
-        self.mongo.close()
+        self.databases.close()
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
         """Runs a function on the loop, from any thread; after the loop has ended, nothing.
@@ -172,15 +158,6 @@ class Host:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, 2.0)
         self.jetstream = self.nats.jetstream(timeout=5)
-
-    async def _database_ready(self) -> None:
-        """Waits for MongoDB as long as it takes."""
-        while True:
-            try:
-                await asyncio.to_thread(self.mongo.admin.command, "ping")
-                return
-            except ConnectionFailure as error:  # after serverSelectionTimeoutMS
-                _logger.warning("waiting for MongoDB: %s", type(error).__name__)
 
     async def _reconnected(self) -> None:
         """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""
