@@ -22,6 +22,7 @@ from mesh.stack.authority import Lifetimes
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
 from mesh.stack.certificates import Certificates, keep_renewed
+from mesh.stack.database_users import READER, as_user, keep_reader, keep_services
 from mesh.stack.edge import Edges
 from mesh.stack.edge_place import EdgePlace
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
@@ -74,7 +75,9 @@ class Stack:
         self._tls: dict[str, Tls] = {}
         self._services = tuple(installed_services() if services is None else services) if serve else ()
         places = {*installed_services().values(), *self._services} - installed_services().keys()
-        self._declared = [declared(service_class(place)) for place in sorted(places)]
+        classes = [service_class(place) for place in sorted(places)]
+        self._declared = [declared(service) for service in classes]
+        self._service_names = [service.name for service in classes]
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
@@ -99,7 +102,7 @@ class Stack:
 
     @property
     def mongodb_uri(self) -> str:
-        """Connection string of MongoDB."""
+        """Connection string of MongoDB: of ours as root."""
         return self._mongodb_uri
 
     def child(self, name: str) -> Child:
@@ -138,7 +141,7 @@ class Stack:
         """Returns how to reach the mesh now."""
         return Endpoints(
             pid=os.getpid(),
-            mongodb=self._mongodb_uri,
+            mongodb=self._mongodb_uri_as(READER, self._secrets["mongodb.reader"]),
             hub=self.bus.hub.server.url if self.bus else None,
             hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
             localities={slug: self._locality_endpoints(slug) for slug in self.localities},
@@ -210,11 +213,19 @@ class Stack:
 
     async def _start_mongod(self, starting: AsyncExitStack) -> None:
         log = self.data / "logs" / "mongod.log"
-        mongod = Mongod(self.data / "mongod", self._ports["mongod"], log=log, report=self._note)
+        password, port = self._secrets["mongodb.root"], self._ports["mongod"]
+        mongod = Mongod(self.data / "mongod", port, password=password, log=log, report=self._note)
         self._mongodb_uri = mongod.uri
         self.children["mongod"] = mongod.child
         starting.push_async_callback(mongod.child.stop)
         await mongod.start()
+        await keep_reader(mongod.uri, self._secrets["mongodb.reader"])
+        for slug in self.localities:
+            await keep_services(mongod.uri, self.data / "credentials" / slug, slug, self._service_names)
+
+    def _mongodb_uri_as(self, user: str = "", password: str = "") -> str:
+        """Connection string for another user than root; that of a MongoDB of your own stays as it is."""
+        return as_user(self._mongodb_uri, user, password) if "mongod" in self.children else self._mongodb_uri
 
     async def _start_bus(self, starting: AsyncExitStack) -> None:
         self.bus = Bus(self.localities, self.data, self._ports, self._secrets, doors=self._doors, report=self._note)
@@ -238,7 +249,7 @@ class Stack:
         settings = service_settings(
             locality,
             data=self.data,
-            mongodb_uri=self._mongodb_uri,
+            mongodb_uri=self._mongodb_uri_as(),
             nats_url=self.nats_url(locality),
             addresses={slug: self.grpc_address(slug) for slug in self.localities},
             keys=self._keys,

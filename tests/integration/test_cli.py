@@ -373,6 +373,20 @@ def test_a_service_of_your_own_joins_and_its_dead_letters_are_retried(up: Up) ->
     assert not list((up.folder / ".lienthong" / "joined").iterdir())
 
 
+def test_a_key_is_ended_at_once_and_everything_goes_on(up: Up) -> None:
+    """The operator's tokens, those the services give each other and those that `lienthong up` reads agreements with."""
+    stolen = up.run("token", "--subject", "desk", "--scope", "environment.read", "--locality", "hue").stdout.strip()
+    assert stolen.count(".") == 2
+
+    rotated = up.json("keys", "rotate", "--at-once")
+
+    assert set(rotated) == {"da-nang", "hue"}
+    assert up.call("da-nang", "environment.ListStations")["stations"]
+    assert up.run("verify").returncode == Exit.OK
+    endpoints = json.loads((up.folder / ".lienthong" / "endpoints.json").read_text())
+    assert stolen != endpoints["localities"]["hue"]["token"]
+
+
 def test_a_locality_that_does_not_run_here_is_named(up: Up) -> None:
     """With those that do; nothing is started."""
     ended = up.run("serve", "examples.subscriber:Neighbour", "--locality", "ha-noi")
