@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mesh.cli.agreements import agreements
+from mesh.cli.api import api
 from mesh.cli.call import call
 from mesh.cli.config import config
 from mesh.cli.events import events
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (up, serve, replay, journeys, call, status, verify, config):
+for command in (up, serve, replay, journeys, call, api, status, verify, config):
     app.command()(command)
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")
