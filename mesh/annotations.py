@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.api import annotations_pb2 as api
+
 from lienthong.mesh.v1 import annotations_pb2
 
 
@@ -50,3 +52,8 @@ def _is_personal(field: Any, above: frozenset[str]) -> bool:
 def method_scope(method: Any) -> str:
     """Scope a caller of this RPC needs; empty when its contract names none, and then nobody may call it."""
     return str(method.GetOptions().Extensions[annotations_pb2.method].scope)
+
+
+def is_public(method: Any) -> bool:
+    """Whether outsiders may call this RPC through the edge: an RPC of its service has a `google.api.http` rule."""
+    return any(one.GetOptions().HasExtension(api.http) for one in method.containing_service.methods)

@@ -10,6 +10,7 @@ import typer
 from mesh.cli.agreements import agreements
 from mesh.cli.call import call
 from mesh.cli.config import config
+from mesh.cli.doors import doors
 from mesh.cli.events import events
 from mesh.cli.exits import told_in_one_line
 from mesh.cli.journeys import journeys
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (up, serve, replay, journeys, call, status, verify, config):
+for command in (up, serve, replay, journeys, call, status, verify, config, doors):
     app.command()(command)
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")
