@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,8 +75,7 @@ class Audience:
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(listener.listen()) for listener in self.listeners]
-        async with asyncio.timeout(30):
-            await asyncio.gather(*(listener.began.wait() for listener in self.listeners))
+        await self._wait(30, *(listener.began.wait() for listener in self.listeners))
         return self
 
     async def __aexit__(
@@ -88,10 +87,17 @@ class Audience:
 
     async def has_heard(self, count: int, within_s: float = 60) -> None:
         """Returns when everybody was sent so many events; fails with how many each was sent."""
-        try:
-            async with asyncio.timeout(within_s):
-                await asyncio.gather(*(listener.heard(count) for listener in self.listeners))
-        except TimeoutError:
-            heard = [len(listener.ids) for listener in self.listeners]
-            breaks = [dict(listener.breaks) for listener in self.listeners]
-            raise AssertionError(f"{heard} of {count} events within {within_s} s; breaks: {breaks}") from None
+        await self._wait(within_s, *(listener.heard(count) for listener in self.listeners))
+
+    async def _wait(self, within_s: float, *conditions: Awaitable[Any]) -> None:
+        """A listener that ended has been told what nobody should be told."""
+        waiting = asyncio.gather(*conditions)
+        await asyncio.wait({waiting, *self._tasks}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        if not waiting.done():
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            heard = [(len(listener.ids), dict(listener.breaks)) for listener in self.listeners]
+            raise AssertionError(f"within {within_s} s, each with breaks: {heard}")
