@@ -17,6 +17,7 @@ from gateway.events.place import place_text
 from gateway.events.view import View
 from gateway.events.wish import personal_scope, read_scope
 from lienthong.gateway.v1 import EventType, SubscribeResponse
+from lienthong.mesh.v1 import Sensitivity
 from mesh.auth import Caller
 from mesh.events import SCHEMA_PREFIX, Event, source_of
 from mesh.events import EventType as KnownType
@@ -34,7 +35,7 @@ def summary(kind: KnownType, caller: Caller) -> EventType:
         sector=kind.sector,
         topic=kind.topic,
         key_field=kind.key_field,
-        sensitivity=kind.sensitivity,
+        sensitivity=Sensitivity.Name(kind.sensitivity),
         personal_fields=sorted(kind.personal_fields),
         read_scope=read_scope(kind),
         personal_scope=personal_scope(kind),

@@ -125,9 +125,9 @@ class Feed(HoldsStreams):
         return sorted(sector for sector in sectors if host.neighbours.here(sector) or sector in host.settings.services)
 
     def _history(self, service: str) -> History:
-        host = self.container.host
-        stream = events_stream(self.container.locality, service)
-        return History(service, stream, host.nats, host.jetstream, LogBehind(host.neighbours, service))
+        container = self.container
+        stream, log = events_stream(container.locality, service), LogBehind(container.host.neighbours, service)
+        return History(service, stream, container.nats, container.jetstream, log)
 
     async def _read(self) -> None:
         """Follows all streams; with a new ring where a log has lost what the ring would need."""

@@ -9,7 +9,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from gateway.events.entry import entry_of
-from gateway.events.history import History
+from gateway.events.history import EVERY_EVENT, History
 from gateway.events.ring import Ring
 from mesh.backoff import pause_s
 from mesh.cursor import Cursor, CursorLost
@@ -59,7 +59,9 @@ class Follower:
     async def _follow(self) -> None:
         history, start = self._history, self._at + 1
         connection = history.nats.stats["reconnects"]
-        async with Cursor(history.nats, history.jetstream, stream=history.stream, subject=">", start=start) as cursor:
+        async with Cursor(
+            history.nats, history.jetstream, stream=history.stream, subject=EVERY_EVENT, start=start
+        ) as cursor:
             while self._ring.broken is None:
                 for msg in await cursor.next(_LOOK_EVERY_S):
                     await self._take(delivery_of(msg))

@@ -1,30 +1,35 @@
-"""History: one log of the locality, read from any position: from its stream, else from the log itself.
-
-Reads from the stream are batched direct gets (ADR-31 of the NATS architecture): they leave no consumer behind, so a
-thousand subscribers that come back at once cost the broker nothing lasting.
-"""
+"""History: one log of the locality, read from any position: from its stream, else from the log itself."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
-from typing import Any
+from typing import Final
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from gateway.events.log_behind import LogPages
 from mesh.errors import OutOfRange, Unavailable
-from mesh.source import Delivery, sequence_of
+from mesh.source import Delivery, delivery_of
+from mesh.stretch import stretch
 
-PAGE = 256
-_PAGE_BYTES = 2 << 20
-_TIMEOUT_S = 5.0
+PAGE: Final = 128
+EVERY_EVENT: Final = "events.>"
+_LOOK_S = 5.0
+
+
+_FROM_THE_FIRST: Final = ConsumerConfig(
+    deliver_policy=DeliverPolicy.ALL,
+    ack_policy=AckPolicy.NONE,
+    filter_subject=EVERY_EVENT,
+    inactive_threshold=_LOOK_S,
+    mem_storage=True,
+    num_replicas=1,
+)
 
 
 class History:
@@ -52,13 +57,17 @@ class History:
         Raises `Unavailable` while neither can be found out.
         """
         try:
-            state = (await self.jetstream.stream_info(self.stream)).state
-        except NotFoundError:
+            # A new consumer of all there is stands before its first message; no right to the stream's state is needed.
+            look = await self.jetstream.add_consumer(self.stream, _FROM_THE_FIRST)
+        except (NotFoundError, NoRespondersError):
             end = await self.end()
             return end, end
         except (NatsError, TimeoutError) as error:
             raise Unavailable(f"stream {self.stream} does not answer") from error
-        return int(state.first_seq) - 1, int(state.last_seq)
+        with contextlib.suppress(NatsError, TimeoutError):
+            await self.jetstream.delete_consumer(self.stream, look.name)
+        before = look.delivered.stream_seq if look.delivered else 0
+        return before, before + (look.num_pending or 0)
 
     async def page(self, after: int, limit: int = PAGE) -> list[Delivery]:
         """The next events without a hole; at least one, where the log has gone on.
@@ -80,39 +89,13 @@ class History:
         raise OutOfRange(f"the log of {self.service} begins at {floor}; what lies behind {after} is no longer kept")
 
     async def _in_stream(self, after: int, limit: int) -> list[Delivery]:
+        read = stretch(self.nats, self.jetstream, stream=self.stream, subject=EVERY_EVENT, start=after + 1, limit=limit)
         try:
-            return await self._direct(after + 1, limit)
-        except NoRespondersError:  # no such stream
+            return [delivery_of(msg) for msg in await read]
+        except (NotFoundError, NoRespondersError):  # no such stream
             return []
         except (NatsError, TimeoutError) as error:
             raise Unavailable(f"stream {self.stream} does not answer") from error
-
-    async def _direct(self, first: int, limit: int) -> list[Delivery]:
-        inbox = self.nats.new_inbox()
-        arriving = await self.nats.subscribe(inbox)
-        try:
-            wish = {"seq": first, "batch": limit, "max_bytes": _PAGE_BYTES}
-            await self.nats.publish(f"$JS.API.DIRECT.GET.{self.stream}", json.dumps(wish).encode(), reply=inbox)
-            found: list[Delivery] = []
-            async with asyncio.timeout(_TIMEOUT_S):
-                while (delivery := _from_direct(await arriving.next_msg(_TIMEOUT_S))) is not None:
-                    found.append(delivery)
-            return found
-        finally:
-            with contextlib.suppress(NatsError):
-                await arriving.unsubscribe()
-
-
-def _from_direct(msg: Msg) -> Delivery | None:
-    """None at the end of a batch, also an empty one."""
-    headers: dict[str, Any] = dict(msg.headers or {})
-    status = headers.get("Status")
-    if status == "503":
-        raise NoRespondersError
-    if status is not None and not headers.get("Nats-Sequence"):
-        return None
-    own = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
-    return Delivery("", sequence_of(own), int(headers["Nats-Sequence"]), own, msg.data, headers["Nats-Subject"])
 
 
 def _contiguous(found: list[Delivery], after: int) -> list[Delivery]:

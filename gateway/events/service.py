@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from gateway.events import event_types
 from gateway.events.feed import Feed
 from lienthong.gateway import v1
-from mesh import Caller, rpc
+from mesh import ANY, Caller, rpc
 from mesh.errors import NotFound
 from mesh.events import catalogue
 from mesh.pages import page_in_memory
@@ -18,6 +18,8 @@ class EventGateway:
 
     name = "gateway"
     contract = "lienthong.gateway.v1.EventGateway"
+    reads_events = ANY
+    """Whatever its subscribers may ask for."""
     feed = Feed()
     caller = Caller()
 

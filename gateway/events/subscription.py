@@ -79,7 +79,8 @@ class Subscription:
             elif self._read is not None:
                 delivery = await self._next_behind(*self._read)
             else:
-                delivery = self._join()
+                self._join()
+                continue
             if delivery is not None:
                 return delivery
 

@@ -54,7 +54,8 @@ class View:
 
 def has_path(event_type: EventType, path: str) -> bool:
     """Whether events of a type have a field of that path."""
-    return FieldMask(paths=[path]).IsValidForDescriptor(event_type.cls.DESCRIPTOR)
+    descriptor: Any = event_type.cls.DESCRIPTOR
+    return FieldMask(paths=[path]).IsValidForDescriptor(descriptor)
 
 
 @lru_cache(maxsize=1024)

@@ -15,13 +15,15 @@ from mesh.doors.declared import declared
 from mesh.doors.subjects import Door, door_of, operators_door
 from mesh.ending import end
 from mesh.errors import ConfigurationError
-from mesh.identity import OPERATOR
+from mesh.identity import EDGE, OPERATOR
 from mesh.installed import installed_services, service_class
 from mesh.stack.agreements import Exchanges, keep_applied
 from mesh.stack.authority import Lifetimes
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
 from mesh.stack.certificates import Certificates, keep_renewed
+from mesh.stack.edge import Edges
+from mesh.stack.edge_place import EdgePlace
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
@@ -108,6 +110,10 @@ class Stack:
         """Returns `host:port` of the locality's services."""
         return f"{LOOPBACK}:{self._ports[f'{locality}.grpc']}"
 
+    def edge_url(self, locality: str) -> str | None:
+        """Returns the URL by which outsiders reach the locality; None where there is no edge."""
+        return f"https://localhost:{self._ports[f'{locality}.edge']}" if f"{locality}.edge" in self.children else None
+
     def token(self, locality: str) -> str:
         """Returns an operator token for the locality."""
         return self._keys.operator_token(locality)
@@ -146,6 +152,7 @@ class Stack:
             token=self.token(locality),
             ca=str(self.certificates.ca),
             credentials=str(self.certificates.folder(locality, OPERATOR)),
+            edge=self.edge_url(locality),
         )
 
     async def cut_leaf(self, locality: str) -> None:
@@ -189,6 +196,7 @@ class Stack:
             await self._start_bus(starting)
         if self._services:
             await self._start_services(starting)
+            await self._start_edges(starting)
         if self.bus is not None and (self._active_pairs or self._services):
             self._start_applying(starting)
         self._complete = True
@@ -238,6 +246,23 @@ class Stack:
         )
         log = self.data / "logs" / f"{locality}.services.log"
         return service_child(locality, self._services, settings, self.tls(locality), log=log, report=self._note)
+
+    async def _start_edges(self, starting: AsyncExitStack) -> None:
+        edges = Edges(self.data, self._note)
+        starting.push_async_callback(edges.stop)
+        self.children |= await edges.add(self._edge_place(slug) for slug in self.localities)
+        await edges.start()
+
+    def _edge_place(self, locality: str) -> EdgePlace:
+        return EdgePlace(
+            locality=locality,
+            host=LOOPBACK,
+            port=self._ports[f"{locality}.edge"],
+            services=self.grpc_address(locality),
+            keys=self._keys.jwks_file(locality),
+            credentials=self.certificates.folder(locality, EDGE),
+            collector=os.environ.get("LIENTHONG_OTLP_ENDPOINT"),
+        )
 
     def _start_applying(self, starting: AsyncExitStack) -> None:
         hub = self._own_bus().hub

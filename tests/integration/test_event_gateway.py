@@ -18,7 +18,7 @@ from gateway.events.settings import GatewaySettings
 from lienthong.gateway.v1 import GetEventTypeRequest, ListEventTypesRequest
 from mesh.errors import InvalidArgument, OutOfRange, PermissionDenied, Unauthenticated, Unavailable
 from mesh.host import Host
-from tests.hosts import Home
+from tests.hosts import Home, eventually
 from tests.subscribers import Subscribers, amount_of, amounts
 from tests.trial.services import TrialService
 
@@ -33,6 +33,17 @@ def quick(**settings: object) -> type[EventGateway]:
 async def start(home: Home, gateway: type[EventGateway] = EventGateway) -> tuple[Host, Subscribers]:
     host = await home.start(TrialService, gateway)
     return host, Subscribers(home, host)
+
+
+def feed_of(host: Host) -> Feed:
+    [feed] = [found for found in host.containers["gateway"].dependencies if isinstance(found, Feed)]
+    return feed
+
+
+async def followed(home: Home, host: Host, count: int) -> None:
+    """Returns when the stream and the gateway's ring have come to that position."""
+    await home.published(count)
+    await eventually(lambda: feed_of(host).ring.head == (count,))
 
 
 async def test_an_event_is_delivered_as_a_cloud_event(home: Home) -> None:
@@ -148,7 +159,7 @@ async def test_what_the_stream_no_longer_has_comes_from_the_log(home: Home) -> N
         pass
     for n in range(10):
         await trial.record("a", n)
-    await home.published(10)
+    await followed(home, host, 10)
     await (await home.jetstream()).purge_stream(home.stream(), keep=2)
 
     async with subscribers.subscribe(after_cursor=first.cursor) as second:
@@ -162,7 +173,7 @@ async def test_a_cursor_below_the_log_is_out_of_range_and_says_so(home: Home) ->
         pass
     for n in range(6):
         await trial.record("a", n)
-    await home.published(6)
+    await followed(home, host, 6)
     await (await home.jetstream()).purge_stream(home.stream(), keep=2)
     home.database("trial")["log"].delete_many({"_id": {"$lte": 3}})
 
@@ -303,7 +314,7 @@ async def test_a_stalled_reader_is_cut_off_with_its_cursor_and_slows_nobody(home
     subscribers, others = Subscribers(home, host), Subscribers(home, host)
     trial = home.trial(host)
     stalled = await subscribers.begin()
-    [feed] = [found for found in host.containers["gateway"].dependencies if isinstance(found, Feed)]
+    feed = feed_of(host)
 
     async with await others.begin() as reader:
         sent = 0

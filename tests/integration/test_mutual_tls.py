@@ -61,7 +61,7 @@ def issued(
     authorities = Authorities(authority or stack.data / "credentials" / "authorities", Lifetimes(), system_now)
     authorities.keep()
     begins = system_now() - 2 * HOUR
-    made = authorities.signer().issue(identity, at=begins, life=HOUR if ended else 3 * HOUR, serves=False)
+    made = authorities.signer().issue(identity, (), at=begins, life=HOUR if ended else 3 * HOUR)
     (folder / "tls.pem").write_text(made.certificate)
     (folder / "tls-key.pem").write_text(made.key)
     (folder / "ca.pem").write_bytes(stack.certificates.ca.read_bytes())

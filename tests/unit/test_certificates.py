@@ -99,6 +99,15 @@ class TestWhoHasWhat:
                 with pytest.raises(VerificationError):
                     verifier.verify(leaf(certificates, locality="hue"), [])
 
+    def test_the_edge_cannot_answer_for_the_services(self, certificates: Certificates, clock: Clock) -> None:
+        """It is reached from outside: by `localhost`, not by the name its locality's services are called by."""
+        store = Store(x509.load_pem_x509_certificates(certificates.ca.read_bytes()))
+        verifier = PolicyBuilder().store(store).time(clock.at).build_server_verifier
+
+        verifier(x509.DNSName("localhost")).verify(leaf(certificates, EDGE), [])
+        with pytest.raises(VerificationError):
+            verifier(x509.DNSName("da-nang.lienthong.internal")).verify(leaf(certificates, EDGE), [])
+
     def test_the_operator_can_call_and_cannot_serve(self, certificates: Certificates) -> None:
         usages = leaf(certificates, OPERATOR).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
 
