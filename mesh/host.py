@@ -227,4 +227,3 @@ class Host:
         except RuntimeError as error:
             raise Unavailable(f"cannot listen on {address}: is the port taken?") from error
         return server
-
