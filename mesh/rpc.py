@@ -287,7 +287,7 @@ class Served:
         await answer(self._name, context, partial(self._on_loop, request, context))
 
     async def _on_loop(self, request: Message, context: Any, metadata: Mapping[str, Any]) -> None:
-        caller = self._door.caller(self.method, metadata)
+        caller = self._door.caller(self.method, metadata, context)
         check(request)
         await LoopStream(self._container, self._call(request, caller, None)).write_to(context)
 

@@ -19,8 +19,8 @@ from mesh.cli.exits import NoMesh, UsageError
 from mesh.cli.interrupts import run_interruptibly
 from mesh.client import Client
 from mesh.config import Settings, load
-from mesh.doors.subjects import OPERATOR
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.identity import OPERATOR
 from mesh.installed import installed_services
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.endpoints import read as read_endpoints

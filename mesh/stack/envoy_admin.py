@@ -34,7 +34,7 @@ class EnvoyAdmin:
             await self._ask("POST", "/healthcheck/fail")
             await self._ask("POST", "/drain_listeners")
             async with asyncio.timeout(longest_s):
-                while await self._calls_under_way():
+                while await self._calls_under_way():  # noqa: ASYNC110  # it is another process
                     await asyncio.sleep(_POLL_S)
         except (OSError, HTTPException):  # it has ended, or its time is over
             return
