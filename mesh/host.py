@@ -14,15 +14,14 @@ from typing import Any
 import grpc
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
-from pymongo import MongoClient
-from pymongo.errors import ConnectionFailure
 
 from mesh import bus, health, node, telemetry
-from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh.auth import TokenSource, Verifier, issuers, signing_key
 from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
+from mesh.databases import Databases
 from mesh.deadlines import Deadlines
 from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
@@ -33,12 +32,8 @@ from mesh.neighbours import Neighbours
 from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
 from mesh.tls import PROCESS_FOLDER, Tls, server_credentials
-from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
-
-_SERVER_SELECTION_MS = 2000
-_SOCKET_TIMEOUT_MS = 20_000
 
 
 class Host:
@@ -57,6 +52,7 @@ class Host:
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
         self._certificate: CertificateFiles | None = None
+        self._verifier: Verifier | None = None
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._measuring: asyncio.Task[None] | None = None
@@ -73,21 +69,12 @@ class Host:
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
-        self.mongo: MongoClient[Raw] = MongoClient(
-            self.settings.mongodb_uri,
-            readConcernLevel="majority",
-            w="majority",
-            journal=True,
-            tz_aware=True,
-            serverSelectionTimeoutMS=_SERVER_SELECTION_MS,
-            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
-            connect=False,
-        )
+        self.databases = Databases(self.settings)
         self.telemetry = telemetry.setup(self.settings, [service.name for service in self._services])
         self.neighbours = Neighbours(self)
         self.containers = {service.name: MeshContainer(service, self) for service in self._services}
         self._server = self._make_server()
-        await asyncio.gather(self._connect(), self._database_ready())
+        await asyncio.gather(self._connect(), self.databases.ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await self._server.start()
         if self.settings.health_port is not None:
@@ -111,7 +98,9 @@ class Host:
                 await connection.close()
         self.telemetry.shutdown()
         self.pool.close()
-        self.mongo.close()
+        if self._verifier is not None:
+            self._verifier.close()
+        self.databases.close()
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
         """Runs a function on the loop, from any thread; after the loop has ended, nothing.
@@ -142,7 +131,7 @@ class Host:
             if file is None:
                 raise ConfigurationError("LIENTHONG_AUTH__PRIVATE_KEY_FILE is needed to call other processes")
             self._tokens[wanted] = TokenSource(
-                load_private_key(file),
+                signing_key(file),
                 issuer=self.settings.locality,
                 subject="mesh",
                 scopes=scopes,
@@ -172,15 +161,6 @@ class Host:
         self._connections.append(connection)
         container.join_bus(connection)
 
-    async def _database_ready(self) -> None:
-        """Waits for MongoDB as long as it takes."""
-        while True:
-            try:
-                await asyncio.to_thread(self.mongo.admin.command, "ping")
-                return
-            except ConnectionFailure as error:  # after serverSelectionTimeoutMS
-                _logger.warning("waiting for MongoDB: %s", type(error).__name__)
-
     async def _reconnected(self) -> None:
         for container in self.containers.values():
             await container.reconnected()
@@ -197,11 +177,9 @@ class Host:
                 ("grpc.max_connection_age_ms", int(self.settings.grpc_connection_age_s * 1000)),
             ]
         )
-        door = Door(
-            Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
-            self.settings.default_deadline_s,
-            Gate(self.settings.locality) if self._certificate is not None else None,
-        )
+        self._verifier = Verifier(issuers(self.settings.auth, self.settings.locality), self.settings.locality)
+        gate = Gate(self.settings.locality) if self._certificate is not None else None
+        door = Door(self._verifier, self.settings.default_deadline_s, gate)
         names = [reflection.SERVICE_NAME, health.NAME]
         for container in self.containers.values():
             handler = handlers(container, door)

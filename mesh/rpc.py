@@ -215,7 +215,7 @@ class Served:
                 results[index] = result
 
     def _late(self) -> MeshError:
-        if self._container.host.mongo.topology_description.has_writable_server():
+        if self._container.mongo.topology_description.has_writable_server():
             return DeadlineExceeded("not done in time")
         return Unavailable("the database did not answer in time")
 

@@ -22,13 +22,18 @@ from mesh.config import Settings, load
 from mesh.errors import ConfigurationError, Unavailable
 from mesh.identity import OPERATOR
 from mesh.installed import installed_services
+from mesh.stack.database_users import as_user, keep_services
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.endpoints import read as read_endpoints
 from mesh.stack.guests import admit
 from mesh.stack.keys import Keys
+from mesh.stack.mongod import ROOT
+from mesh.stack.secrets import Secrets
 from mesh.tls import Tls
 
 NODE: Final = "lienthong.mesh.v1.NodeService"
+MONGOD: Final = "mongod"
+"""The child of `lienthong up` that is absent where MongoDB is your own."""
 ENVIRONMENT: Final = "lienthong.environment.v1.EnvironmentService"
 EXCHANGE: Final = "lienthong.exchange.v1.ExchangeService"
 
@@ -177,8 +182,12 @@ def joined_settings(**given: Any) -> tuple[Settings, Path | None]:
 
 def let_in(data: Path, settings: Settings, services: Sequence[type[Any]]) -> None:
     """Opens the doors of services that the running mesh did not know when it started."""
-    server = endpoints_of(settings).processes.get(f"{settings.locality}.nats")
-    admit(data, settings.locality, services, server)
+    endpoints = endpoints_of(settings)
+    if MONGOD in endpoints.processes:
+        root = as_user(endpoints.mongodb, ROOT, Secrets(data / "secrets.json")["mongodb.root"])
+        names, folder = [service.name for service in services], data / "credentials" / settings.locality
+        asyncio.run(keep_services(root, folder, settings.locality, names))
+    admit(data, settings.locality, services, endpoints.processes.get(f"{settings.locality}.nats"))
 
 
 def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
@@ -187,13 +196,13 @@ def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
     return {
         "data_dir": data,
         "credentials_dir": Path(here.credentials).parent,
-        "mongodb_uri": endpoints.mongodb,
+        "mongodb_uri": as_user(endpoints.mongodb) if MONGOD in endpoints.processes else endpoints.mongodb,
         "nats_url": here.nats,
         "peers": {slug: at.grpc for slug, at in endpoints.localities.items() if slug != locality},
         "services": dict.fromkeys(installed_services(), here.grpc),
         "auth": {
             "private_key_file": keys.file(locality),
-            "trusted_keys": {slug: keys.public(slug) for slug in endpoints.localities},
+            "issuers": keys.issuers(endpoints.localities),
         },
     }
 

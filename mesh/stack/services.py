@@ -47,7 +47,7 @@ def service_settings(
         "LIENTHONG_GRPC_PORT": port,
         "LIENTHONG_PEERS": json.dumps({slug: address for slug, address in addresses.items() if slug != locality}),
         "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(keys.file(locality)),
-        "LIENTHONG_AUTH__TRUSTED_KEYS": json.dumps({slug: keys.public(slug) for slug in addresses}),
+        "LIENTHONG_AUTH__ISSUERS": json.dumps(keys.issuers(addresses)),
     }
 
 

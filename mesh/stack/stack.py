@@ -22,6 +22,7 @@ from mesh.stack.authority import Lifetimes
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
 from mesh.stack.certificates import Certificates, keep_renewed
+from mesh.stack.database_users import READER, as_user, keep_reader, keep_services
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
@@ -97,7 +98,7 @@ class Stack:
 
     @property
     def mongodb_uri(self) -> str:
-        """Connection string of MongoDB."""
+        """Connection string of MongoDB: of ours as root."""
         return self._mongodb_uri
 
     def child(self, name: str) -> Child:
@@ -132,7 +133,7 @@ class Stack:
         """Returns how to reach the mesh now."""
         return Endpoints(
             pid=os.getpid(),
-            mongodb=self._mongodb_uri,
+            mongodb=self._mongodb_uri_as(READER, self._secrets["mongodb.reader"]),
             hub=self.bus.hub.server.url if self.bus else None,
             hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
             localities={slug: self._locality_endpoints(slug) for slug in self.localities},
@@ -202,11 +203,20 @@ class Stack:
 
     async def _start_mongod(self, starting: AsyncExitStack) -> None:
         log = self.data / "logs" / "mongod.log"
-        mongod = Mongod(self.data / "mongod", self._ports["mongod"], log=log, report=self._note)
+        password, port = self._secrets["mongodb.root"], self._ports["mongod"]
+        mongod = Mongod(self.data / "mongod", port, password=password, log=log, report=self._note)
         self._mongodb_uri = mongod.uri
         self.children["mongod"] = mongod.child
         starting.push_async_callback(mongod.child.stop)
         await mongod.start()
+        await keep_reader(mongod.uri, self._secrets["mongodb.reader"])
+        services = [one.name for one in self._declared]
+        for slug in self.localities:
+            await keep_services(mongod.uri, self.credentials(slug), slug, services)
+
+    def _mongodb_uri_as(self, user: str = "", password: str = "") -> str:
+        """Connection string for another user than root; that of a MongoDB of your own stays as it is."""
+        return as_user(self._mongodb_uri, user, password) if "mongod" in self.children else self._mongodb_uri
 
     async def _start_bus(self, starting: AsyncExitStack) -> None:
         self.bus = Bus(self.localities, self.data, self._ports, self._secrets, doors=self._doors, report=self._note)
@@ -254,7 +264,7 @@ class Stack:
 
     def _reader_token(self, locality: str) -> TokenSource:
         return TokenSource(
-            self._keys.private(locality),
+            self._keys.signing(locality),
             issuer=locality,
             subject="hub",
             scopes=["exchange.read"],
