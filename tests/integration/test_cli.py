@@ -331,6 +331,7 @@ def test_a_service_of_your_own_joins_and_its_dead_letters_are_retried(up: Up) ->
         try:
             letters = up.wait_for(lambda: up.json("dead-letters", "list"))
             found = up.run("verify", "--json")
+            more_letters = up.json("dead-letters", "list")
             shown = up.json("dead-letters", "show", letters[0]["id"])
             failed = up.run("dead-letters", "retry", letters[0]["id"])
             (up.folder / "healed").touch()
@@ -339,7 +340,8 @@ def test_a_service_of_your_own_joins_and_its_dead_letters_are_retried(up: Up) ->
             assert {(one["locality"], one["service"]) for one in letters} == {("da-nang", "poisoned")}
             assert "ValueError" in letters[0]["error"]
             assert shown["event"]["type"] == "lienthong.environment.v1.AirQualityAlertRaised"
-            assert (found.returncode, json.loads(found.stdout)["dead"]) == (Exit.FOUND, len(letters))
+            assert found.returncode == Exit.FOUND
+            assert len(letters) <= json.loads(found.stdout)["dead"] <= len(more_letters)
             assert (failed.returncode, "failed again" in failed.stdout) == (Exit.FOUND, True)
             assert retried.returncode == Exit.OK, retried.stderr
             assert up.json("dead-letters", "list") == []
