@@ -63,7 +63,7 @@ async def running(folder: Path) -> AsyncIterator[Servers]:
 @asynccontextmanager
 async def running_mongod(folder: Path) -> AsyncIterator[Mongod]:
     """A mongod."""
-    mongod = Mongod(folder / "mongod", free_port(), log=folder / "mongod.log")
+    mongod = Mongod(folder / "mongod", free_port(), password=secrets.token_hex(8), log=folder / "mongod.log")
     await mongod.start()
     try:
         yield mongod

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -71,13 +72,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
+def _key_set_place(place: str) -> str:
+    """A key set that came over the open net unprotected could be anybody's."""
+    url = urlsplit(place)
+    loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
+    if not place or ("://" in place and url.scheme != "https" and not loopback):
+        raise ValueError("expected a file or an https:// URL")
+    return place
+
+
+class IssuerSettings(Section):
+    """Who may sign tokens for calls to this locality."""
+
+    jwks: Annotated[str, AfterValidator(_key_set_place)]
+    """Its public keys as a JSON Web Key Set: a file, or an https:// URL."""
+    locality: Slug | None = None
+    """Locality it speaks for; by default this one. Another locality's tokens serve its exchange only."""
+    audience: str | None = None
+    """What its tokens name as `aud`; by default the slug of this locality."""
+
+
 class AuthSettings(Section):
     """Whom this process believes, and as whom it speaks."""
 
     private_key_file: Path | None = None
     """PEM file with the locality's Ed25519 private key, to sign its own tokens."""
-    trusted_keys: Annotated[dict[Slug, str], BeforeValidator(_slug_keys)] = {}
-    """Public keys by the locality that signs with them: a PEM file, or the raw key in base64."""
+    issuers: dict[str, IssuerSettings] = {}
+    """Who may sign tokens, by the name in their claim `iss`: this locality, others, an identity provider."""
 
 
 class RuntimeSettings(Section):
@@ -155,6 +176,10 @@ class Settings(BaseSettings):
     """Port to listen on for calls; 0 picks a free one."""
     grpc_max_message_bytes: Bytes = 8 * MIB
     """Largest message accepted or sent."""
+    grpc_connection_age_s: Seconds = 1800
+    """Seconds after which a caller is asked to connect anew, and to prove again who it is; calls under way go on."""
+    health_port: int | None = Field(None, ge=1, le=65535)
+    """Port that answers grpc.health in the clear, for probes that bring no certificate; by default none."""
     default_deadline_s: Seconds = 10
     """Deadline in seconds of a call that brings none."""
     call_deadline_s: Seconds = 4

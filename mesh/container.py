@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from nameko.containers import ServiceContainer, WorkerContext
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from mesh import log as logs
@@ -60,7 +61,8 @@ class MeshContainer(ServiceContainer):
         self.settings = host.settings
         self.locality: str = host.settings.locality
         self.source = source_of(self.locality, self.service_name)
-        self.database: Database[Raw] = host.mongo[database_name(self.locality, self.service_name)]
+        self.mongo: MongoClient[Raw] = host.databases.client(self.service_name)
+        self.database: Database[Raw] = self.mongo[database_name(self.locality, self.service_name)]
         self._awaited_database = cast("Database[Raw]", AwaitedDatabase(self.database))
         self.nats: Client
         self.jetstream: JetStreamContext

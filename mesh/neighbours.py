@@ -70,7 +70,10 @@ class Neighbours:
         wanted = (address, contract, scope)
         if wanted not in self._clients:
             if address not in self._channels:
-                self._channels[address] = open_channel(address), Breaker(address)
+                self._channels[address] = (
+                    open_channel(address, self._host.tls_to(self._host.settings.locality)),
+                    Breaker(address),
+                )
             channel, breaker = self._channels[address]
             token = self._host.own_token(scope, audience=self._host.settings.locality)
             self._clients[wanted] = Client(contract, channel, token=token, deadline_s=_DEADLINE_S, breaker=breaker)

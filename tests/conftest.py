@@ -224,7 +224,7 @@ def _run_nodes(background: Background, folder: Path, localities: list[str]) -> I
 
 
 def _run_mongod(background: Background, folder: Path) -> Iterator[RunningMongod]:
-    running = RunningMongod(Mongod(folder / "data", free_port(), log=folder / "log"), background)
+    running = RunningMongod(Mongod(folder / "data", free_port(), password="secret", log=folder / "log"), background)
     yield from _while_running(running.start, running.stop, running)
 
 

@@ -61,12 +61,12 @@ def _field(message: Any, field: Any, above: tuple[str, ...]) -> Json:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return {"key": _value(message, field.message_type.fields_by_name["value"], above)}
     value = _value(message, field, above)
-    return [value] if field.is_repeated else value
+    return [value] if field.is_repeated and not isinstance(value, list) else value
 
 
 def _value(message: Any, field: Any, above: tuple[str, ...]) -> Json:
     for name in (f"{message.name}.{field.name}", field.name):
-        if name in _values() and field.type != FieldDescriptor.TYPE_ENUM:
+        if name in _values() and (field.enum_type is None or _values()[name] in field.enum_type.values_by_name):
             return _values()[name]
     nested = field.message_type
     if nested is not None:

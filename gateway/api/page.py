@@ -28,7 +28,7 @@ def page(contracts: Contracts) -> str:
         contents="".join(
             [
                 *(_contents(_short(service), service.methods) for service in services),
-                *(_contents(f"{sector} events", of_it) for sector, of_it in events),
+                *(_contents(f"Events of {sector}", of_it) for sector, of_it in events),
             ]
         ),
         rpcs="".join(_service(service, contracts) for service in services),

@@ -12,11 +12,10 @@ from mesh.container import database_name
 from mesh.contracts import service_descriptor
 from mesh.doors.declared import Declared
 from mesh.doors.rpcs import OpenRpc
-from mesh.doors.subjects import OPERATOR, Door, door_of, operators_door
+from mesh.doors.subjects import Door, door_of, operators_door
+from mesh.identity import EDGE, OPERATOR
 from mesh.neighbours import LOG_SCOPE
 
-EDGE: Final = "edge"
-"""The proxy outsiders come through; it passes their tokens on."""
 HUB: Final = "hub"
 """What keeps the hub's permissions equal to the agreements."""
 PEER: Final = "another locality's exchange"

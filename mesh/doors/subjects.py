@@ -13,11 +13,9 @@ from typing import Any, Final
 from mesh.bus import inbox_prefix
 from mesh.doors.declared import Declared, Interest
 from mesh.events import events_stream
+from mesh.identity import OPERATOR
 from mesh.log import events_log
 from mesh.subscribe import ANY, EXCHANGE, LOCAL, PEERS
-
-OPERATOR: Final = "operator"
-"""Who runs the `lienthong` command."""
 
 _API: Final = "$JS.API"
 _EVERY: Final = "*"

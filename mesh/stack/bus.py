@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesh.doors.subjects import OPERATOR, Door
+from mesh.doors.subjects import Door
+from mesh.identity import OPERATOR
 from mesh.stack.guests import guests
 from mesh.stack.hub import Hub
 from mesh.stack.nats import Identity, Leaf, Login, NatsServer, node_config, node_folder, user, write_config

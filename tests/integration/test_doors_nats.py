@@ -18,9 +18,9 @@ from mesh import Emit, bus
 from mesh.bus import login
 from mesh.config import load
 from mesh.doors.declared import Declared, declared
-from mesh.doors.subjects import OPERATOR
 from mesh.errors import ConfigurationError
 from mesh.events import catalogue, events_stream
+from mesh.identity import OPERATOR
 from mesh.installed import installed_services, service_class
 from mesh.localities import slugs
 from mesh.sharing import received_stream, share_stream

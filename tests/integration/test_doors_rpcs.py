@@ -1,33 +1,30 @@
 """Every principal calls every RPC of a locality with what it has; exactly the declared cells open.
 
-A call that is let in is answered somehow: its request is empty, so mostly with what is wrong with it. One that is not
-is answered UNAUTHENTICATED, or PERMISSION_DENIED naming the scope it lacks.
+By token: which certificate it comes with is tried in `test_doors_certificates.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import grpc
 import pytest
-from google.protobuf import message_factory
 
 from mesh.auth import ALL_SCOPES, PEER_SCOPES, generate_key, public_text
 from mesh.config import load
 from mesh.doors.declared import declared
-from mesh.doors.principals import EDGE, HUB, PEER, Principal, principals
+from mesh.doors.principals import HUB, PEER, Principal, principals
 from mesh.doors.rpcs import OpenRpc, rpcs
 from mesh.host import Host
+from mesh.identity import EDGE
 from mesh.installed import installed_services, service_class
 from tests.conftest import RunningMongod, RunningNats
-from tests.hosts import Home, Homes, detail_of
+from tests.hosts import Home, Homes
+from tests.integration.doors_rpcs import lets_in
 
 CLASSES = [service_class(place) for place in installed_services().values()]
 SERVICES = [declared(service) for service in CLASSES]
 RPCS = rpcs(SERVICES)
 PRINCIPALS = {principal.name: principal for principal in principals(SERVICES, "da-nang")}
-ENOUGH_S = 2.0
-"""Who is let in is answered in milliseconds, or with a stream that goes on."""
 
 
 class Locality:
@@ -51,30 +48,7 @@ class Locality:
         return token(*principal.scopes)
 
     async def opens(self, rpc: OpenRpc, token: str) -> bool:
-        """Calls an RPC with an empty request, and tells whether it was let in."""
-        try:
-            await self._call(rpc, [("authorization", f"Bearer {token}")] if token else [])
-        except grpc.aio.AioRpcError as refused:
-            if refused.code() is grpc.StatusCode.PERMISSION_DENIED:
-                # The exchange refuses whoever has no agreement, and names the agreement: that is behind the door.
-                return "scope" not in detail_of(refused, "ErrorInfo").metadata
-            return refused.code() is not grpc.StatusCode.UNAUTHENTICATED
-        return True
-
-    async def _call(self, rpc: OpenRpc, metadata: list[tuple[str, str]]) -> None:
-        method = rpc.descriptor
-        request, answer = (message_factory.GetMessageClass(kind) for kind in (method.input_type, method.output_type))
-        path, how = f"/{rpc.service}/{rpc.method}", (request.SerializeToString, answer.FromString)
-        given = {"metadata": metadata, "timeout": ENOUGH_S}
-        match method.client_streaming, method.server_streaming:
-            case False, False:
-                await self._channel.unary_unary(path, *how)(request(), **given)
-            case False, True:
-                await self._channel.unary_stream(path, *how)(request(), **given).read()
-            case True, False:
-                await self._channel.stream_unary(path, *how)(iter([request()]), **given)
-            case _:
-                await self._channel.stream_stream(path, *how)(iter([request()]), **given).read()
+        return await lets_in(self._channel, rpc, token)
 
 
 @pytest.fixture

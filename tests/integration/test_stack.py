@@ -20,9 +20,9 @@ from nats.aio.client import Client
 from pymongo import AsyncMongoClient
 
 from mesh.bus import login
-from mesh.doors.subjects import OPERATOR
 from mesh.errors import ConfigurationError
 from mesh.events import events_stream
+from mesh.identity import OPERATOR
 from mesh.stack import ChildEvent, ChildFailed, Happening, Stack, endpoints
 from mesh.stack.folder import MARKER
 from mesh.stack.ports import free_port

@@ -9,6 +9,7 @@ import pytest
 
 from lienthong.mesh.v1 import ListServicesRequest
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
+from mesh.client import open_channel
 from mesh.stack import ChildFailed, Happening, Stack
 
 ENVIRONMENT = ("services.environment.service:EnvironmentService",)
@@ -16,7 +17,7 @@ ENVIRONMENT = ("services.environment.service:EnvironmentService",)
 
 async def services_of(stack: Stack, locality: str, token: str) -> tuple[str, list[str]]:
     """Asks the locality's process which services it runs."""
-    async with grpc.aio.insecure_channel(stack.grpc_address(locality)) as channel:
+    async with open_channel(stack.grpc_address(locality), stack.tls(locality)) as channel:
         metadata = (("authorization", f"Bearer {token}"),)
         answer = await NodeServiceStub(channel).ListServices(ListServicesRequest(), metadata=metadata, timeout=10)
     return answer.locality, list(answer.services)
@@ -36,7 +37,7 @@ async def test_every_locality_serves_and_is_restarted(tmp_path: Path, database_u
         assert await services_of(stack, "hue", stack.token("hue")) == ("hue", ["environment"])
 
     ends = [event for event in stack.events if event.happening is Happening.STOPPED]
-    assert [event.child for event in ends][2:] == ["hue.nats", "da-nang.nats", "hub"]
+    assert [event.child for event in ends][4:] == ["hue.nats", "da-nang.nats", "hub"]
 
 
 async def test_a_wrong_setting_stops_the_start_by_name(

@@ -6,8 +6,9 @@ from lienthong.environment.v1 import AirQualityAlertLifted, AirQualityAlertRaise
 from mesh import ANY, PEERS, Client, Emit, Store, subscribe
 from mesh.doors.declared import Interest, OwnStream, declared
 from mesh.doors.matrix import Matrix
-from mesh.doors.principals import EDGE, PEER, principals
+from mesh.doors.principals import PEER, principals
 from mesh.doors.subjects import Door, door_of, operators_door
+from mesh.identity import EDGE
 from mesh.subscribe import LOCAL
 
 API = "$JS.API"
