@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.processes import Process
-from mesh.auth import generate_key, issue, private_pem, public_text
+from mesh.stack.keys import Keys
 from mesh.stack.ports import LOOPBACK, free_port
 
 BENCH = "bench.services:BenchService"
@@ -27,9 +27,7 @@ class Locality:
         self.slug = slug
         self.port = free_port()
         self._folder = folder
-        self._key = generate_key()
-        self._key_file = folder / f"{slug}.pem"
-        self._key_file.write_bytes(private_pem(self._key))
+        self._keys = Keys(folder)
         self.peers: list[Locality] = []
         """Other localities it knows."""
 
@@ -40,14 +38,7 @@ class Locality:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What a call carries: a token for everything."""
-        token = issue(
-            self._key,
-            issuer=self.slug,
-            subject="bench",
-            scopes=["*"],
-            audience=self.slug,
-            ttl=timedelta(hours=6),
-        )
+        token = self._keys.token(self.slug, "bench", ["*"], ttl=timedelta(hours=6))
         return (("authorization", f"Bearer {token}"),)
 
     @asynccontextmanager
@@ -64,8 +55,8 @@ class Locality:
             "grpc_port": self.port,
             "peers": {peer.slug: peer.address for peer in self.peers},
             "auth": {
-                "private_key_file": str(self._key_file),
-                "trusted_keys": {one.slug: public_text(one._key.public_key()) for one in everyone},
+                "private_key_file": str(self._keys.file(self.slug)),
+                "issuers": self._keys.issuers(one.slug for one in everyone),
             },
             **settings,
         }
