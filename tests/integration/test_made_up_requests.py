@@ -164,4 +164,4 @@ def test_what_the_document_does_not_know_would_be_found(outsider: Outsider) -> N
 @pytest.mark.parametrize("kind", _MODES)
 @pytest.mark.parametrize("name", sorted(_ROUTES))
 def test_many_requests_are_answered_as_the_document_says(outsider: Outsider, name: str, kind: str) -> None:
-    _made_up(outsider, name, kind, tries=300)
+    _made_up(outsider, name, kind, tries=100)
