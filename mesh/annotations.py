@@ -55,5 +55,5 @@ def method_scope(method: Any) -> str:
 
 
 def is_public(method: Any) -> bool:
-    """Whether outsiders may call this RPC through the edge: its contract gives it a `google.api.http` annotation."""
-    return bool(method.GetOptions().HasExtension(api.http))
+    """Whether outsiders may call this RPC through the edge: an RPC of its service has a `google.api.http` rule."""
+    return any(one.GetOptions().HasExtension(api.http) for one in method.containing_service.methods)

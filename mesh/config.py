@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     """Port to listen on for calls; 0 picks a free one."""
     grpc_max_message_bytes: Bytes = 8 * MIB
     """Largest message accepted or sent."""
+    grpc_connection_age_s: Seconds = 1800
+    """Seconds after which a caller is asked to connect anew, and to prove again who it is; calls under way go on."""
+    health_port: int | None = Field(None, ge=1, le=65535)
+    """Port that answers grpc.health in the clear, for probes that bring no certificate; by default none."""
     default_deadline_s: Seconds = 10
     """Deadline in seconds of a call that brings none."""
     call_deadline_s: Seconds = 4

@@ -3,7 +3,7 @@
 | certificate of | opens |
 | --- | --- |
 | this locality's services and operator | every RPC its token has the scope for |
-| this locality's edge | public RPCs: those with a `google.api.http` annotation |
+| this locality's edge | public RPCs: those of services with a `google.api.http` rule |
 | another locality's exchange | what exchanges ask of each other, with a token of that same locality |
 | anybody else | nothing |
 """

@@ -13,15 +13,13 @@ from typing import Any
 
 import grpc
 import nats
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure
 
-from mesh import node, public_reflection, telemetry
+from mesh import health, node, public_reflection, telemetry
 from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
 from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
@@ -32,6 +30,7 @@ from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
 from mesh.gate import Gate
 from mesh.gauges import keep_measuring
+from mesh.health import Health
 from mesh.neighbours import Neighbours
 from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
@@ -42,8 +41,6 @@ _logger = logging.getLogger(__name__)
 
 _SERVER_SELECTION_MS = 2000
 _SOCKET_TIMEOUT_MS = 20_000
-_CONNECTION_AGE_S = 1800.0
-"""After so long a client is asked to connect anew, and has to show its certificate again; calls under way go on."""
 
 
 class Host:
@@ -63,7 +60,7 @@ class Host:
         self._tokens: dict[tuple[str, str], TokenSource] = {}
         self._certificate: CertificateFiles | None = None
         self._server: grpc.aio.Server | None = None
-        self._health: Any = None
+        self._health = Health()
         self._measuring: asyncio.Task[None] | None = None
         self._posted: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._wake_up_due = False
@@ -95,7 +92,9 @@ class Host:
         await asyncio.gather(self._connect(), self._database_ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        if self.settings.health_port is not None:
+            await self._health.answer_probes(f"{self.settings.grpc_host}:{self.settings.health_port}")
+        await self._health.say(self.containers, serving=True)
         if self.settings.otlp_endpoint:
             self._measuring = asyncio.create_task(keep_measuring(self), name="gauges")
 
@@ -103,11 +102,12 @@ class Host:
         """Drains: says NOT_SERVING, answers the calls under way, stops the services, then closes connections."""
         await end([self._measuring])
         drain_s = self.settings.runtime.drain_timeout_s
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._health.say(self.containers, serving=False)
         if self._server is not None:
             await self._server.stop(grace=drain_s / 2)
         await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
         await self.neighbours.close()
+        await self._health.close()
         with contextlib.suppress(Exception):
             await self.nats.close()
         self.telemetry.shutdown()
@@ -208,7 +208,7 @@ class Host:
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
                 ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.max_connection_age_ms", int(_CONNECTION_AGE_S * 1000)),
+                ("grpc.max_connection_age_ms", int(self.settings.grpc_connection_age_s * 1000)),
             ]
         )
         door = Door(
@@ -216,15 +216,14 @@ class Host:
             self.settings.default_deadline_s,
             Gate(self.settings.locality) if self._certificate is not None else None,
         )
-        names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        names = [reflection.SERVICE_NAME, health.NAME]
         for container in self.containers.values():
             handler = handlers(container, door)
             if handler is not None:
                 server.add_generic_rpc_handlers((handler,))
                 names.append(handler.service_name())  # type: ignore[attr-defined]
         names.append(node.register(server, self, door))
-        self._health = health_aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.register(server)
         reflection.enable_server_reflection(names, server)
         server.add_generic_rpc_handlers((public_reflection.handlers(),))
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
@@ -236,12 +235,6 @@ class Host:
         except RuntimeError as error:
             raise Unavailable(f"cannot listen on {address}: is the port taken?") from error
         return server
-
-    async def _set_health(self, status: Any) -> None:
-        if self._health is not None:
-            await self._health.set("", status)
-            for container in self.containers:
-                await self._health.set(container, status)
 
 
 async def _log_error(error: Exception) -> None:

@@ -10,6 +10,7 @@ import typer
 from mesh.cli.agreements import agreements
 from mesh.cli.api import api
 from mesh.cli.call import call
+from mesh.cli.certificates import certificates
 from mesh.cli.config import config
 from mesh.cli.events import events
 from mesh.cli.exits import told_in_one_line
@@ -36,6 +37,7 @@ for command in (up, serve, replay, journeys, call, api, status, verify, config):
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(agreements, name="agreements")
+app.add_typer(certificates, name="certificates")
 
 
 def _tell_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ An authority's successor is believed for a while before it signs anything: by th
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mesh.identity import Identity, server_name
+from mesh.identity import Identity
 from mesh.stack.secrets import write_private
 
 Now = Callable[[], datetime]
@@ -54,14 +54,14 @@ class Authority:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
-    def issue(self, identity: Identity, *, at: datetime, life: timedelta, serves: bool) -> Issued:
-        """Signs a certificate for a principal, to call with and, if it `serves`, to answer with."""
+    def issue(self, identity: Identity, hosts: Sequence[str], *, at: datetime, life: timedelta) -> Issued:
+        """Signs a certificate for a principal: to call with and, if it has hosts, to answer with under these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         ends_at = min(at + life, self.certificate.not_valid_after_utc)
         builder = _certificate(x509.Name([]), self.certificate.subject, key, at, ends_at)
-        builder = builder.add_extension(_names(identity, serves=serves), critical=True)
+        builder = builder.add_extension(_names(identity, hosts), critical=True)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(_uses(serves=serves), critical=False)
+        builder = builder.add_extension(_uses(serves=bool(hosts)), critical=False)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
         )
@@ -158,11 +158,11 @@ def _certificate(
     )
 
 
-def _names(identity: Identity, *, serves: bool) -> x509.SubjectAlternativeName:
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
-    if serves:
-        names += [x509.DNSName(server_name(identity.locality)), x509.DNSName("localhost"), x509.IPAddress(_LOOPBACK)]
-    return x509.SubjectAlternativeName(names)
+def _names(identity: Identity, hosts: Sequence[str]) -> x509.SubjectAlternativeName:
+    loopback = [x509.IPAddress(_LOOPBACK)] if hosts else []
+    return x509.SubjectAlternativeName(
+        [x509.UniformResourceIdentifier(identity.uri), *map(x509.DNSName, hosts), *loopback]
+    )
 
 
 def _uses(*, serves: bool) -> x509.ExtendedKeyUsage:

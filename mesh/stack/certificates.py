@@ -21,7 +21,7 @@ from cryptography import x509
 
 from mesh.certificate_files import AUTHORITIES, CERTIFICATE, KEY
 from mesh.errors import ConfigurationError
-from mesh.identity import EDGE, OPERATOR, SERVICES, Identity
+from mesh.identity import EDGE, OPERATOR, SERVICES, Identity, server_name
 from mesh.stack.authority import Authorities, Authority, Lifetimes, Now, system_now
 from mesh.stack.secrets import write_private
 from mesh.tls import PROCESS_FOLDER
@@ -105,9 +105,7 @@ class Certificates:
             _write(folder / AUTHORITIES, bundle)
         for identity, folder in self._holders():
             if every or self._is_due(folder, signer):
-                issued = signer.issue(
-                    identity, at=self._now(), life=self.lifetimes.leaf, serves=identity.principal != OPERATOR
-                )
+                issued = signer.issue(identity, _hosts(identity), at=self._now(), life=self.lifetimes.leaf)
                 write_private(folder / KEY, issued.key)
                 write_private(folder / CERTIFICATE, issued.certificate)
                 _log.info("new certificate for %s", identity)
@@ -151,6 +149,13 @@ def existing(data: Path) -> Certificates:
             f"{folder} holds no certificates; `lienthong up` makes them, or name its folder with --data"
         )
     return Certificates(data, localities)
+
+
+def _hosts(identity: Identity) -> Sequence[str]:
+    """Names to be reached by. The edge, which outsiders reach, must not be able to answer for the services."""
+    if identity.principal == OPERATOR:
+        return ()
+    return ("localhost",) if identity.principal == EDGE else ("localhost", server_name(identity.locality))
 
 
 def _held(holder: str, certificate: x509.Certificate, file: Path) -> Held:

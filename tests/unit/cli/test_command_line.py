@@ -61,6 +61,7 @@ def test_a_defect_keeps_its_traceback() -> None:
         *(["events", name] for name in ("tail", "show")),
         *(["dead-letters", name] for name in ("list", "show", "retry", "drop")),
         *(["agreements", name] for name in ("list", "apply", "suspend", "resume", "revoke")),
+        *(["certificates", name] for name in ("show", "renew")),
     ],
     ids=" ".join,
 )
