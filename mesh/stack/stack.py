@@ -220,8 +220,9 @@ class Stack:
         starting.push_async_callback(mongod.child.stop)
         await mongod.start()
         await keep_reader(mongod.uri, self._secrets["mongodb.reader"])
+        services = [one.name for one in self._declared]
         for slug in self.localities:
-            await keep_services(mongod.uri, self.data / "credentials" / slug, slug, self._service_names)
+            await keep_services(mongod.uri, self.credentials(slug), slug, services)
 
     def _mongodb_uri_as(self, user: str = "", password: str = "") -> str:
         """Connection string for another user than root; that of a MongoDB of your own stays as it is."""
