@@ -19,9 +19,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).parent
 PROTOS = ROOT / "protos"
 GENERATED = ROOT / "build" / "gen"
+# Written by hand; it is part of the package that callers import contracts from.
+CLIENT = ROOT / "gateway" / "client"
 
 WELL_KNOWN_TYPES = Path(grpc_tools.__file__).parent / "_proto"
 GOOGLE_APIS = Path(next(iter(google.rpc.__path__))).parents[1]
+IMPORTS = ROOT / "build" / "imports"
+
+# What an error carries (google.rpc.Status with details) is part of every contract, though none imports it.
+ERRORS = ("google/rpc/status.proto", "google/rpc/error_details.proto")
 
 HEADER = '"""Generated from protos/{folder} by hatch_build.py."""\n'
 
@@ -43,18 +49,43 @@ def generate() -> None:
     fresh.mkdir(parents=True)
     files = _compile(fresh)
     _write_packages(fresh, files)
+    (fresh / "lienthong" / "client").symlink_to(CLIENT)
     shutil.rmtree(GENERATED, ignore_errors=True)
     fresh.rename(GENERATED)
 
 
 def _compile(target: Path) -> list[FileDescriptorProto]:
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
-    described = target / "descriptors.pb"
-    _protoc(f"--python_out={target}", f"--pyi_out={target}", f"--descriptor_set_out={described}", *sources)
-    files = list(FileDescriptorSet.FromString(described.read_bytes()).file)
-    described.unlink()
-    _protoc(f"--grpc_python_out={target}", *(file.name for file in files if file.service))
+    _protoc(f"--python_out={target}", f"--pyi_out={target}", *sources)
+    described = _describe(target / "lienthong" / "descriptors.pb", sources)
+    _copy_imports(described)
+    files = [file for file in described if file.name in sources]
+    services = [file.name for file in files if file.service]
+    _protoc(f"--plugin=protoc-gen-mypy_grpc={_typing_plugin()}", f"--mypy_grpc_out=quiet:{target}", *services)
+    _protoc(f"--grpc_python_out={target}", *services)
     return files
+
+
+def _typing_plugin() -> str:
+    """mypy-protobuf, which types the stubs: beside the interpreter, or on the path of a build in isolation."""
+    beside = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
+    return str(beside) if beside.exists() else shutil.which(beside.name) or sys.exit(f"{beside.name} is not installed")
+
+
+def _describe(place: Path, sources: list[str]) -> list[FileDescriptorProto]:
+    """Writes all that the edge and the API documents need to know of the contracts: imports and comments too."""
+    everything = f"--descriptor_set_out={place}", "--include_imports", "--include_source_info"
+    _protoc(*everything, *sources, *ERRORS)
+    return list(FileDescriptorSet.FromString(place.read_bytes()).file)
+
+
+def _copy_imports(described: list[FileDescriptorProto]) -> None:
+    """Puts what protos/ imports from Google beside it, for buf: it knows only google/protobuf by itself."""
+    shutil.rmtree(IMPORTS, ignore_errors=True)
+    for name in (file.name for file in described if file.name.startswith(("google/api/", "google/rpc/"))):
+        copy = IMPORTS / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(GOOGLE_APIS / name, copy)
 
 
 def _protoc(*arguments: str) -> None:

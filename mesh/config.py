@@ -118,6 +118,8 @@ class RuntimeSettings(Section):
     """Seconds without a heartbeat after which other processes take over the duties of one."""
     drain_timeout_s: Seconds = 20
     """Seconds that handlers get to finish when the process is asked to stop."""
+    slow_reader_s: Seconds = 20
+    """Seconds a reader of a stream that runs on the loop may take nothing before it is cut off."""
     stream_max_age_days: Days = 7
     """Days a stream keeps an event; the log refills what is older."""
     stream_max_bytes: Bytes = GIB
@@ -174,6 +176,10 @@ class Settings(BaseSettings):
     """Port to listen on for calls; 0 picks a free one."""
     grpc_max_message_bytes: Bytes = 8 * MIB
     """Largest message accepted or sent."""
+    grpc_connection_age_s: Seconds = 1800
+    """Seconds after which a caller is asked to connect anew, and to prove again who it is; calls under way go on."""
+    health_port: int | None = Field(None, ge=1, le=65535)
+    """Port that answers grpc.health in the clear, for probes that bring no certificate; by default none."""
     default_deadline_s: Seconds = 10
     """Deadline in seconds of a call that brings none."""
     call_deadline_s: Seconds = 4

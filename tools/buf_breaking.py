@@ -1,9 +1,15 @@
 """Compares the contracts with those of the last release, so no released caller breaks."""
 
+import io
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import tempfile
 from pathlib import Path
+
+IMPORTS = Path("build/imports")
 
 
 def last_release() -> str | None:
@@ -21,7 +27,17 @@ def main() -> int:
         print("buf breaking: no release yet, nothing to compare with")
         return 0
     buf = Path(sysconfig.get_path("scripts"), "buf")
-    return subprocess.run([str(buf), "breaking", "--against", f".git#tag={tag}"], check=False).returncode
+    with tempfile.TemporaryDirectory() as released:
+        _check_out(tag, Path(released))
+        return subprocess.run([str(buf), "breaking", "--against", released], check=False).returncode
+
+
+def _check_out(tag: str, target: Path) -> None:
+    """Puts the contracts of a release into a folder, with today's copy of what they import: that is never committed."""
+    archive = subprocess.run(["git", "archive", tag, "protos", "buf.yaml"], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(target, filter="data")
+    shutil.copytree(IMPORTS, target / IMPORTS)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,15 @@ class LocalityEndpoints(BaseModel):
     grpc: str
     """Address `host:port` of its services."""
     nats: str
-    """URL of its nats-server, with user and password."""
+    """URL of its nats-server."""
     token: str
     """Operator token: metadata `authorization: Bearer TOKEN`."""
+    ca: str
+    """PEM file with the authorities to believe, for services and edge."""
+    credentials: str
+    """Folder of the operator's own certificate, key and passwords: services answer nobody without one."""
+    edge: str | None = None
+    """URL of the edge, for outsiders: `https://…`; absent when none runs."""
 
 
 class Endpoints(BaseModel):

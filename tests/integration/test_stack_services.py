@@ -9,6 +9,7 @@ import pytest
 
 from lienthong.mesh.v1 import ListServicesRequest
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
+from mesh.client import open_channel
 from mesh.stack import ChildFailed, Happening, Stack
 
 ENVIRONMENT = ("services.environment.service:EnvironmentService",)
@@ -16,7 +17,7 @@ ENVIRONMENT = ("services.environment.service:EnvironmentService",)
 
 async def services_of(stack: Stack, locality: str, token: str) -> tuple[str, list[str]]:
     """Asks the locality's process which services it runs."""
-    async with grpc.aio.insecure_channel(stack.grpc_address(locality)) as channel:
+    async with open_channel(stack.grpc_address(locality), stack.tls(locality)) as channel:
         metadata = (("authorization", f"Bearer {token}"),)
         answer = await NodeServiceStub(channel).ListServices(ListServicesRequest(), metadata=metadata, timeout=10)
     return answer.locality, list(answer.services)
