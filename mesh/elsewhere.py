@@ -11,7 +11,7 @@ from lienthong.exchange.v1 import LookupRequest
 from mesh.auth import Caller
 from mesh.client import Client, attempts
 from mesh.contracts import contract_name
-from mesh.errors import DeadlineExceeded, InvalidArgument, from_status
+from mesh.errors import DeadlineExceeded, InvalidArgument, Unavailable, from_status
 from mesh.localities import slugs
 from mesh.lookup import LOCALITY, Lookup
 from mesh.telemetry import asked_under
@@ -57,10 +57,11 @@ class Elsewhere:
         raise AssertionError("tenacity re-raises the last error")
 
     async def _once(self, exchange: Client, asked: LookupRequest, deadline: float) -> Message:
-        remaining_s = deadline - time.monotonic()
-        if remaining_s <= 0:
-            raise DeadlineExceeded(f"{asked.locality} was not asked in time")
-        said = await exchange.call("Lookup", asked, deadline_s=remaining_s, repeatable=False)
+        try:
+            said = await exchange.call("Lookup", asked, deadline_s=deadline - time.monotonic(), repeatable=False)
+        except DeadlineExceeded:
+            # A lookup changes nothing: whether it was still done is of no interest, only that nobody answered.
+            raise Unavailable(f"{asked.locality} did not answer in time") from None
         asked_under(said.agreement_id)
         if said.HasField("refusal"):
             raise from_status(said.refusal)

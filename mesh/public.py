@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from google.api import annotations_pb2
-from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+
+from mesh.annotations import is_public
 
 _ERRORS: Final = "google.rpc"
 """What an error carries belongs to every contract, though none imports it."""
@@ -21,19 +21,13 @@ def descriptors_file() -> Path:
     return Path(str(files("lienthong").joinpath("descriptors.pb")))
 
 
-def http_rule(method: Any) -> HttpRule | None:
-    """The URL of an RPC for callers who speak JSON; None when it has none."""
-    options = method.GetOptions()
-    return options.Extensions[annotations_pb2.http] if options.HasExtension(annotations_pb2.http) else None
-
-
 class PublicContracts:
     """What an outsider has to know, and no more."""
 
     def __init__(self, described: FileDescriptorSet | None = None) -> None:
         """By default those that are installed."""
         known = {file.name: file for file in (described or _installed()).file}
-        public = [service for service in _services(known.values()) if any(map(http_rule, service.methods))]
+        public = [service for service in _services(known.values()) if any(map(is_public, service.methods))]
         wanted: dict[str, FileDescriptorProto] = {}
         for file in known.values():
             if file.package in (_ERRORS, *(service.file.package for service in public)):

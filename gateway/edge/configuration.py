@@ -54,7 +54,7 @@ def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings
         token=TOKEN,
         keys_path=KEYS_PATH,
         access_log=ACCESS_LOG,
-        tracer=tracer(),
+        tracer=tracer(place.locality),
     )
     found: dict[str, Any] = yaml.safe_load(text)
     return found

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from google.api.http_pb2 import HttpRule
 
+from gateway.api.contracts import has_http_rule, http_rule
 from mesh.annotations import field_rules, method_scope
-from mesh.public import PublicContracts, http_rule
+from mesh.public import PublicContracts
 
 REQUEST_ID: Final = "request_id"
 
@@ -37,7 +38,7 @@ def public_methods(contracts: PublicContracts) -> list[PublicMethod]:
 
 
 def _public(method: Any) -> PublicMethod:
-    rule = http_rule(method)
+    rule = http_rule(method) if has_http_rule(method) else None
     return PublicMethod(
         name=f"{method.containing_service.full_name}/{method.name}",
         service=method.containing_service.file.package.split(".")[1],

@@ -6,6 +6,11 @@ from typing import Any, Final
 
 from gateway.edge.clusters import COLLECTOR
 from gateway.edge.scopes import TOKEN
+from mesh.telemetry import LOCALITY
+
+NAMESPACE: Final = "service.namespace"
+_DETECTORS: Final = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3"
+_STATIC: Final = f"type.googleapis.com/{_DETECTORS}.StaticConfigResourceDetectorConfig"
 
 # No path, which may name a person's case; no address; of the token only its id, which means nothing to others.
 ACCESS_LOG: Final = {
@@ -15,7 +20,8 @@ ACCESS_LOG: Final = {
     "protocol": "%PROTOCOL%",
     "content_type": "%REQ(CONTENT-TYPE)%",
     "status": "%RESPONSE_CODE%",
-    "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",
+    "grpc_status": "%TRAILER(GRPC-STATUS)%",
+    "grpc_status_at_once": "%RESP(GRPC-STATUS)%",
     "flags": "%RESPONSE_FLAGS%",
     "why": "%RESPONSE_CODE_DETAILS%",
     "duration_ms": "%DURATION%",
@@ -28,10 +34,16 @@ ACCESS_LOG: Final = {
 }
 
 
-def tracer() -> dict[str, Any]:
+def tracer(locality: str) -> dict[str, Any]:
     """Returns what takes a trace up, or begins one. Without a collector its cluster is empty and nothing sampled."""
     return {
         "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
         "service_name": "edge",
+        "resource_detectors": [
+            {
+                "name": "envoy.tracers.opentelemetry.resource_detectors.static_config",
+                "typed_config": {"@type": _STATIC, "attributes": {NAMESPACE: "lienthong", LOCALITY: locality}},
+            }
+        ],
         "grpc_service": {"envoy_grpc": {"cluster_name": COLLECTOR}, "timeout": "5s"},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from typing import Final
 
 from nats.aio.client import Client
@@ -20,16 +21,6 @@ from mesh.stretch import stretch
 PAGE: Final = 128
 EVERY_EVENT: Final = "events.>"
 _LOOK_S = 5.0
-
-
-_FROM_THE_FIRST: Final = ConsumerConfig(
-    deliver_policy=DeliverPolicy.ALL,
-    ack_policy=AckPolicy.NONE,
-    filter_subject=EVERY_EVENT,
-    inactive_threshold=_LOOK_S,
-    mem_storage=True,
-    num_replicas=1,
-)
 
 
 class History:
@@ -58,7 +49,7 @@ class History:
         """
         try:
             # A new consumer of all there is stands before its first message; no right to the stream's state is needed.
-            look = await self.jetstream.add_consumer(self.stream, _FROM_THE_FIRST)
+            look = await self.jetstream.add_consumer(self.stream, _from_the_first())
         except (NotFoundError, NoRespondersError):
             end = await self.end()
             return end, end
@@ -96,6 +87,19 @@ class History:
             return []
         except (NatsError, TimeoutError) as error:
             raise Unavailable(f"stream {self.stream} does not answer") from error
+
+
+def _from_the_first() -> ConsumerConfig:
+    """Named, because the name and the filter are in the subject that makes it, and only so it may be made."""
+    return ConsumerConfig(
+        name=f"look-{secrets.token_hex(12)}",
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.NONE,
+        filter_subject=EVERY_EVENT,
+        inactive_threshold=_LOOK_S,
+        mem_storage=True,
+        num_replicas=1,
+    )
 
 
 def _contiguous(found: list[Delivery], after: int) -> list[Delivery]:

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from lienthong.gateway.v1 import CloudEvent, SubscribeResponse
+from mesh.errors import UndecodableEvent
 from mesh.events import SCHEMA_PREFIX, SPEC_VERSION, Event, EventType
 
 JSON: Final = "application/json"
@@ -43,13 +45,20 @@ class View:
         return response.SerializeToString()
 
     def _reduced(self, event: Event, event_type: EventType, withheld: frozenset[str]) -> bytes:
-        message = event.message()
+        message = _decoded(event, event_type)
         if self.fields is not None:
             whole, message = message, event_type.cls()
             _mask(event_type, self.fields).MergeMessage(whole, message)
         for field in withheld:
             message.ClearField(field)
         return message.SerializeToString(deterministic=True)
+
+
+def _decoded(event: Event, event_type: EventType) -> Message:
+    try:
+        return event_type.cls.FromString(event.data)
+    except DecodeError:
+        raise UndecodableEvent(f"the payload is no {event_type.name}") from None
 
 
 def has_path(event_type: EventType, path: str) -> bool:

@@ -88,6 +88,7 @@ def edge_child(
         # Memory that Envoys share for restarts without a gap; here they would get in each other's way.
         "--disable-hot-restart",
         *("--log-level", "warning"),
+        *("--file-flush-interval-msec", "1000"),
     ]
     return Child(
         f"{locality}.edge",

@@ -186,11 +186,11 @@ class Stack:
         self._ports = Ports(self.data / "ports.json")
         self._secrets = Secrets(self.data / "secrets.json")
         self._keys = Keys(self.data / "keys")
+        starting.callback(self._forget_endpoints)
+        self._start_renewing(starting)
         for slug in self.localities:
             for principal in self._doors(slug):
                 nkey_of(self.credentials(slug), principal)
-        starting.callback(self._forget_endpoints)
-        self._start_renewing(starting)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:

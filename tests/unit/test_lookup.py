@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -11,9 +12,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 
 from lienthong.environment.v1 import ListStationsRequest, ListStationsResponse
 from lienthong.mesh.v1 import method as method_options
-from mesh.contracts import contract_name, service_descriptor
+from mesh.contracts import service_descriptor
 from mesh.errors import ContractError
-from mesh.installed import installed_services
 from mesh.lookup import find_lookup, find_rpc, lookup_of
 
 _F = descriptor_pb2.FieldDescriptorProto
@@ -101,8 +101,10 @@ def test_a_contract_that_cannot_be_one_is_refused_at_start_up(change: Change, co
 
 def test_the_lookups_of_all_sectors_are_sound() -> None:
     """A read each, under the scope of their sector's readers."""
-    methods = [method for name in installed_services() for method in service_descriptor(contract_name(name)).methods]
+    described = descriptor_pb2.FileDescriptorSet.FromString((files("lienthong") / "descriptors.pb").read_bytes())
+    contracts = [f"{file.package}.{service.name}" for file in described.file for service in file.service]
 
+    methods = [method for contract in contracts for method in service_descriptor(contract).methods]
     lookups = [lookup for method in methods if (lookup := lookup_of(method))]
 
     assert {lookup.name.rpartition(".")[2] for lookup in lookups} >= {"EnvironmentService/ListStations"}
