@@ -2,11 +2,12 @@
 
 A token is believed when one of its issuer's keys signed it (`mesh.jwks`). A locality signs tokens of its own, an
 identity provider may do so in its stead; both may grant any scope, `*` grants all. Another locality's key speaks only
-for its exchange, so its tokens may carry no scope but `exchange.refill`.
+for its exchange, so its tokens may carry no scope but those exchanges ask each other with.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +27,7 @@ from mesh.key_sets import KeySet, key_set
 from mesh.watched_file import WatchedFile
 
 ALL_SCOPES: Final = "*"
-PEER_SCOPES: Final = frozenset({"exchange.refill"})
+PEER_SCOPES: Final = frozenset({"exchange.refill", "exchange.lookup"})
 """What a token of another locality may carry."""
 
 _ALGORITHM: Final = "EdDSA"
@@ -50,6 +51,8 @@ class Caller:
     """What the caller wants what it asks for; empty when the token names no purpose."""
     token_id: str = field(default="", compare=False)
     """`jti`, for audits; empty when the token has none."""
+    expires_at: float = field(default=math.inf, compare=False)
+    """When the token no longer proves it, in seconds since 1970."""
 
     def allows(self, scope: str) -> bool:
         """Whether the caller has a scope. Nobody has the empty one: an RPC without a scope cannot be called."""
@@ -216,7 +219,8 @@ class Verifier:
             raise Unauthenticated(f"the token is not for {issuer.audience}") from None
         except jwt.InvalidTokenError:
             raise Unauthenticated("the token is malformed or its signature is wrong") from None
-        return _Verified(self._caller(name, issuer, claims), _expiry(claims), issuer.keys, key)
+        expires_at = _expiry(claims)
+        return _Verified(self._caller(name, issuer, claims, expires_at), expires_at, issuer.keys, key)
 
     def _signed_with(self, token: str) -> tuple[str, Issuer, VerifyingKey]:
         """Who says it signed the token, and the key that would prove it."""
@@ -235,7 +239,7 @@ class Verifier:
             raise Unauthenticated(f"the token is signed with a key that is not, or not any more, one of {name}")
         return name, issuer, key
 
-    def _caller(self, name: str, issuer: Issuer, claims: Mapping[str, object]) -> Caller:
+    def _caller(self, name: str, issuer: Issuer, claims: Mapping[str, object], expires_at: float) -> Caller:
         if claims.get("locality", issuer.locality) != issuer.locality:
             raise Unauthenticated(f"{name} cannot speak for another locality than {issuer.locality}")
         scopes = frozenset(_text(claims, "scope").split())
@@ -243,7 +247,7 @@ class Verifier:
             named = min(excess)
             raise PermissionDenied(f"a token of {name} cannot grant scope {named} here", scope=named)
         subject, purpose, id = (_text(claims, claim) for claim in ("sub", "purpose", "jti"))
-        return Caller(subject, issuer.locality, scopes, purpose, id)
+        return Caller(subject, issuer.locality, scopes, purpose, id, expires_at)
 
     def _remember(self, token: str, verified: _Verified) -> None:
         while len(self._verified) >= _CACHED_TOKENS:

@@ -118,6 +118,8 @@ class RuntimeSettings(Section):
     """Seconds without a heartbeat after which other processes take over the duties of one."""
     drain_timeout_s: Seconds = 20
     """Seconds that handlers get to finish when the process is asked to stop."""
+    slow_reader_s: Seconds = 20
+    """Seconds a reader of a stream that runs on the loop may take nothing before it is cut off."""
     stream_max_age_days: Days = 7
     """Days a stream keeps an event; the log refills what is older."""
     stream_max_bytes: Bytes = GIB

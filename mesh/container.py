@@ -31,6 +31,7 @@ from mesh.events import source_of
 from mesh.foreign_errors import classify
 from mesh.indexes import ensure_indexes
 from mesh.log import Log
+from mesh.loop_streams import HoldsStreams
 from mesh.members import Members
 from mesh.pool import blocking
 from mesh.relay import Relay
@@ -119,6 +120,12 @@ class MeshContainer(ServiceContainer):
         for extension in self._in_order():
             await _maybe_await(extension.start())
         self.started = True
+
+    def drain(self) -> None:
+        """Ends streams that would otherwise last as long as the process."""
+        for dependency in self.dependencies:
+            if isinstance(dependency, HoldsStreams):
+                dependency.drain()
 
     async def stop_async(self) -> None:
         """Stops in the order that loses nothing.

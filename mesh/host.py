@@ -15,7 +15,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 
-from mesh import bus, health, node, telemetry
+from mesh import bus, health, node, public_reflection, telemetry
 from mesh.auth import TokenSource, Verifier, issuers, signing_key
 from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
@@ -88,6 +88,8 @@ class Host:
         await end([self._measuring])
         drain_s = self.settings.runtime.drain_timeout_s
         await self._health.say(self.containers, serving=False)
+        for container in self.containers.values():
+            container.drain()
         if self._server is not None:
             await self._server.stop(grace=drain_s / 2)
         await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
@@ -189,6 +191,7 @@ class Host:
         names.append(node.register(server, self, door))
         self._health.register(server)
         reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((public_reflection.handlers(),))
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
         try:
             if self._certificate is None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mesh.cli.agreements import agreements
+from mesh.cli.api import api
 from mesh.cli.call import call
 from mesh.cli.certificates import certificates
 from mesh.cli.config import config
@@ -34,13 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (up, serve, replay, journeys, call, status, verify, token, doors, config):
+for command in (up, serve, replay, journeys, call, api, status, verify, token, config, doors):
     app.command()(command)
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(agreements, name="agreements")
-app.add_typer(certificates, name="certificates")
 app.add_typer(keys, name="keys")
+app.add_typer(certificates, name="certificates")
 
 
 def _tell_version(wanted: bool) -> None:

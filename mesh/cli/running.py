@@ -183,11 +183,11 @@ def joined_settings(**given: Any) -> tuple[Settings, Path | None]:
 def let_in(data: Path, settings: Settings, services: Sequence[type[Any]]) -> None:
     """Opens the doors of services that the running mesh did not know when it started."""
     endpoints = endpoints_of(settings)
+    admit(data, settings.locality, services, endpoints.processes.get(f"{settings.locality}.nats"))
     if MONGOD in endpoints.processes:
         root = as_user(endpoints.mongodb, ROOT, Secrets(data / "secrets.json")["mongodb.root"])
         names, folder = [service.name for service in services], data / "credentials" / settings.locality
         asyncio.run(keep_services(root, folder, settings.locality, names))
-    admit(data, settings.locality, services, endpoints.processes.get(f"{settings.locality}.nats"))
 
 
 def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def service_settings(
 ) -> dict[str, str]:
     """Returns what a locality's process must be told, as environment variables (see `mesh.config.Settings`).
 
-    `addresses` are `host:port` of the processes of all localities; `credentials` is the folder of the process's own.
+    `addresses` are `host:port` of the processes of all localities, `credentials` is the folder of the process's own.
     """
     host, port = addresses[locality].split(":")
     return {

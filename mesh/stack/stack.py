@@ -15,7 +15,7 @@ from mesh.doors.declared import declared
 from mesh.doors.subjects import Door, door_of, operators_door
 from mesh.ending import end
 from mesh.errors import ConfigurationError
-from mesh.identity import OPERATOR
+from mesh.identity import EDGE, OPERATOR
 from mesh.installed import installed_services, service_class
 from mesh.stack.agreements import Exchanges, keep_applied
 from mesh.stack.authority import Lifetimes
@@ -23,6 +23,8 @@ from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
 from mesh.stack.certificates import Certificates, keep_renewed
 from mesh.stack.database_users import READER, as_user, keep_reader, keep_services
+from mesh.stack.edge import Edges
+from mesh.stack.edge_place import EdgePlace
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
@@ -109,19 +111,23 @@ class Stack:
         """Returns `host:port` of the locality's services."""
         return f"{LOOPBACK}:{self._ports[f'{locality}.grpc']}"
 
+    def edge_url(self, locality: str) -> str | None:
+        """Returns the URL by which outsiders reach the locality; None where there is no edge."""
+        return f"https://localhost:{self._ports[f'{locality}.edge']}" if f"{locality}.edge" in self.children else None
+
     def token(self, locality: str) -> str:
         """Returns an operator token for the locality."""
         return self._keys.operator_token(locality)
-
-    def credentials(self, locality: str) -> Path:
-        """Returns the folder with what each principal of the locality proves itself with."""
-        return self.data / "credentials" / locality
 
     def tls(self, locality: str) -> Tls:
         """Returns how the operator calls the locality's services."""
         if locality not in self._tls:
             self._tls[locality] = Tls.of(self.certificates.folder(locality, OPERATOR))
         return self._tls[locality]
+
+    def credentials(self, locality: str) -> Path:
+        """Returns the folder with what each principal of the locality proves itself with."""
+        return self.certificates.credentials(locality)
 
     def nats_url(self, locality: str) -> str:
         """Returns the URL of the locality's nats-server."""
@@ -147,6 +153,7 @@ class Stack:
             token=self.token(locality),
             ca=str(self.certificates.ca),
             credentials=str(self.certificates.folder(locality, OPERATOR)),
+            edge=self.edge_url(locality),
         )
 
     async def cut_leaf(self, locality: str) -> None:
@@ -179,17 +186,18 @@ class Stack:
         self._ports = Ports(self.data / "ports.json")
         self._secrets = Secrets(self.data / "secrets.json")
         self._keys = Keys(self.data / "keys")
+        starting.callback(self._forget_endpoints)
+        self._start_renewing(starting)
         for slug in self.localities:
             for principal in self._doors(slug):
                 nkey_of(self.credentials(slug), principal)
-        starting.callback(self._forget_endpoints)
-        self._start_renewing(starting)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:
             await self._start_bus(starting)
         if self._services:
             await self._start_services(starting)
+            await self._start_edges(starting)
         if self.bus is not None and (self._active_pairs or self._services):
             self._start_applying(starting)
         self._complete = True
@@ -240,7 +248,7 @@ class Stack:
         settings = service_settings(
             locality,
             data=self.data,
-            mongodb_uri=self._mongodb_uri,
+            mongodb_uri=self._mongodb_uri_as(),
             nats_url=self.nats_url(locality),
             addresses={slug: self.grpc_address(slug) for slug in self.localities},
             keys=self._keys,
@@ -248,6 +256,22 @@ class Stack:
         )
         log = self.data / "logs" / f"{locality}.services.log"
         return service_child(locality, self._services, settings, self.tls(locality), log=log, report=self._note)
+
+    async def _start_edges(self, starting: AsyncExitStack) -> None:
+        edges = Edges(self.data, self._note)
+        starting.push_async_callback(edges.stop)
+        self.children |= await edges.add(self._edge_place(slug) for slug in self.localities)
+        await edges.start()
+
+    def _edge_place(self, locality: str) -> EdgePlace:
+        return EdgePlace(
+            locality=locality,
+            host=LOOPBACK,
+            port=self._ports[f"{locality}.edge"],
+            services=self.grpc_address(locality),
+            keys=self._keys.jwks_file(locality),
+            credentials=self.certificates.folder(locality, EDGE),
+        )
 
     def _start_applying(self, starting: AsyncExitStack) -> None:
         hub = self._own_bus().hub

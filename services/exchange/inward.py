@@ -84,7 +84,8 @@ class Inward(Entrypoint):
         await asyncio.gather(*(arrivals.stop() for arrivals in self._arrivals.values()))
 
     async def _keep(self) -> None:
-        received = [document for document in self.agreements if document.recipient == self.container.locality]
+        here = self.container.locality
+        received = [document for document in self.agreements if document.recipient == here and document.shares_events]
         read = {document.provider for document in received if document.state in _READ}
         for provider in self._arrivals.keys() - read:
             await self._arrivals.pop(provider).stop()

@@ -58,7 +58,8 @@ class Outward(Entrypoint):
         await asyncio.gather(*(flow.stop() for flow in self._flows.values()))
 
     async def _keep(self) -> None:
-        provided = [document for document in self.agreements if document.provider == self.container.locality]
+        here = self.container.locality
+        provided = [document for document in self.agreements if document.provider == here and document.shares_events]
         active = [document for document in provided if document.state == State.ACTIVE]
         wanted = {passage for document in active for passage in passages(document)}
         for passage in self._flows.keys() - wanted:

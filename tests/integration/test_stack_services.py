@@ -37,7 +37,7 @@ async def test_every_locality_serves_and_is_restarted(tmp_path: Path, database_u
         assert await services_of(stack, "hue", stack.token("hue")) == ("hue", ["environment"])
 
     ends = [event for event in stack.events if event.happening is Happening.STOPPED]
-    assert [event.child for event in ends][2:] == ["hue.nats", "da-nang.nats", "hub"]
+    assert [event.child for event in ends][4:] == ["hue.nats", "da-nang.nats", "hub"]
 
 
 async def test_a_wrong_setting_stops_the_start_by_name(
