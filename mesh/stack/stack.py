@@ -271,7 +271,6 @@ class Stack:
             services=self.grpc_address(locality),
             keys=self._keys.jwks_file(locality),
             credentials=self.certificates.folder(locality, EDGE),
-            collector=os.environ.get("LIENTHONG_OTLP_ENDPOINT"),
         )
 
     def _start_applying(self, starting: AsyncExitStack) -> None:

@@ -1,100 +1,91 @@
-"""Every principal tries every database of two localities; exactly what the matrix names opens."""
+"""Every principal tries to read and to write every database of a real mongod; exactly the declared cells open."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from mesh.container import database_name
 from mesh.databases import password_file
 from mesh.doors.declared import declared
-from mesh.doors.matrix import Matrix
-from mesh.identity import OPERATOR
+from mesh.doors.principals import HUB, PEER, Principal, principals
+from mesh.identity import EDGE, OPERATOR
 from mesh.installed import installed_services, service_class
-from mesh.stack import Stack
-from mesh.stack.database_users import Client, as_user
+from mesh.stack import Stack, endpoints
+from mesh.stack.database_users import as_user
+from tests.conftest import Background
 from tests.integration.doors import HERE, THERE
 
-SERVICES = [declared(service_class(place)) for place in installed_services().values()]
-MATRICES = {slug: Matrix.of(SERVICES, slug, []) for slug in (HERE, THERE)}
-DATABASES = [database_name(slug, service.name) for slug in (HERE, THERE) for service in SERVICES]
-FOREIGN = ["admin", "local", "config", "somebody_elses"]
-ROLES = {"readWrite": {"read", "write"}, "read": {"read"}}
-UNAUTHORIZED = 13
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+DECLARED = [declared(service_class(place)) for place in installed_services().values()]
+PRINCIPALS = {slug: {one.name: one for one in principals(DECLARED, slug)} for slug in (HERE, THERE)}
+DATABASES = sorted(database for slug in (HERE, THERE) for database, _ in PRINCIPALS[slug][OPERATOR].databases)
+OTHERS = ["admin", "local", "config", "nobodys"]
+READ, WRITE = "read", "readWrite"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Two localities without services; each database holds something to read."""
-    async with Stack([HERE, THERE], tmp_path_factory.mktemp("databases"), serve=False) as stack:
-        async with Client(stack.mongodb_uri) as root:
-            for name in DATABASES:
-                await root[name]["notes"].insert_one({})
-        yield stack
+@pytest.fixture(scope="module")
+def stack(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The servers of two localities as `lienthong up` starts them."""
+    stack = Stack([HERE, THERE], tmp_path_factory.mktemp("databases"), serve=False)
+    background.run(stack.__aenter__())
+    yield stack
+    background.run(stack.__aexit__(None, None, None))
 
 
-def uri_of(stack: Stack, locality: str, principal: str) -> str:
-    """How a principal of a locality connects."""
-    if principal == OPERATOR:
-        return stack.endpoints().mongodb
-    user = database_name(locality, principal)
-    password = password_file(stack.credentials(locality), principal).read_text()
-    return f"{as_user(stack.mongodb_uri, user, password)}&authSource={user}"
+def opened_to(uri: str) -> set[tuple[str, str]]:
+    """Tries every database with a connection string, and returns what opened."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        reads = {(name, READ) for name in [*DATABASES, *OTHERS] if _allowed(client, name, write=False)}
+        writes = {(name, WRITE) for name in [*DATABASES, *OTHERS] if _allowed(client, name, write=True)}
+    return reads | writes
 
 
-async def opened(client: AsyncMongoClient[dict[str, Any]], database: str) -> set[str]:
-    """What a principal may do in a database."""
-    notes = client[database]["notes"]
-    tried = {"read": notes.find_one(), "write": notes.insert_one({})}
-    return {name for name, attempt in tried.items() if await _allowed(attempt)}
-
-
-async def _allowed(attempt: Any) -> bool:
+def _allowed(client: MongoClient[dict[str, Any]], database: str, *, write: bool) -> bool:
+    collection = client[database]["doors"]
     try:
-        await attempt
-    except OperationFailure as refusal:
-        if refusal.code != UNAUTHORIZED:
-            raise
+        if write:
+            collection.insert_one({})
+        else:
+            collection.find_one()
+    except OperationFailure:
         return False
     return True
 
 
-@pytest.mark.parametrize("locality", [HERE, THERE])
-async def test_a_service_opens_its_own_database_and_no_other(stack: Stack, locality: str) -> None:
-    """Neither another sector's nor, of its own sector, another locality's; nor one of MongoDB's own."""
-    for principal in MATRICES[locality].principals:
-        if principal.name not in {service.name for service in SERVICES}:
-            continue
-        async with Client(uri_of(stack, locality, principal.name)) as client:
-            found = {name: may for name in [*DATABASES, *FOREIGN] if (may := await opened(client, name))}
-
-        assert found == {name: ROLES[role] for name, role in principal.databases}, principal.name
-
-
-async def test_the_operator_reads_every_locality_and_writes_nowhere(stack: Stack) -> None:
-    """One command line serves all localities of a mesh."""
-    declared_open = {
-        name: ROLES[role]
-        for matrix in MATRICES.values()
-        for principal in matrix.principals
-        if principal.name == OPERATOR
-        for name, role in principal.databases
+def cells(principal: Principal) -> set[tuple[str, str]]:
+    """What should open: who writes a database reads it too."""
+    return {(database, READ) for database, _ in principal.databases} | {
+        (database, role) for database, role in principal.databases if role == WRITE
     }
 
-    async with Client(uri_of(stack, HERE, OPERATOR)) as client:
-        assert {name: await opened(client, name) for name in DATABASES} == declared_open
-        assert [name for name in FOREIGN if "write" in await opened(client, name)] == []
+
+@pytest.mark.parametrize("locality", [HERE, THERE])
+@pytest.mark.parametrize("service", sorted(service.name for service in DECLARED))
+def test_a_service_reads_and_writes_its_own_database_and_no_other(stack: Stack, locality: str, service: str) -> None:
+    """Its user has the name of its database, which has the name of locality and service."""
+    principal = PRINCIPALS[locality][service]
+    name = principal.databases[0][0]
+    password = password_file(stack.credentials(locality), service).read_text().strip()
+
+    opened = opened_to(f"{as_user(stack.mongodb_uri, name, password)}&authSource={name}")
+
+    assert opened == cells(principal)
 
 
-async def test_nobody_opens_anything_without_a_password(stack: Stack) -> None:
-    async with Client(as_user(stack.mongodb_uri)) as client:
-        assert [name for name in [*DATABASES, *FOREIGN] if await opened(client, name)] == []
-        with pytest.raises(OperationFailure):
-            await client.list_database_names()
+def test_the_operator_reads_all_and_writes_none(stack: Stack) -> None:
+    """One operator runs the localities of one mongod."""
+    opened = opened_to(endpoints.read(stack.endpoints_file).mongodb)
+
+    assert {(name, role) for name, role in opened if name in DATABASES} == {
+        cell for slug in (HERE, THERE) for cell in cells(PRINCIPALS[slug][OPERATOR])
+    }
+    assert not [name for name, role in opened if role == WRITE]
+
+
+def test_nobody_opens_nothing(stack: Stack) -> None:
+    """The address alone is no key; and whoever else has credentials has none for MongoDB."""
+    assert opened_to(as_user(stack.mongodb_uri)) == set()
+    assert [one.name for one in PRINCIPALS[HERE].values() if not one.databases] == [HUB, EDGE, PEER]
