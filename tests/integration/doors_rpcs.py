@@ -16,14 +16,15 @@ async def lets_in(channel: grpc.aio.Channel, rpc: OpenRpc, token: str) -> bool:
     """Calls with an empty request: who is let in mostly hears what is wrong with it.
 
     Who is not hears UNAUTHENTICATED, or PERMISSION_DENIED naming the scope it lacks or whose certificate it has. The
-    exchange also refuses whoever has no agreement, and names the agreement: that is behind the door.
+    exchange also refuses whoever has no agreement, and names the agreement; the event gateway whoever may read none of
+    the types, and names the types: that is behind the door.
     """
     metadata = [("authorization", f"Bearer {token}")] if token else []
     try:
         await _call(channel, rpc, metadata)
     except grpc.aio.AioRpcError as answer:
         if answer.code() is grpc.StatusCode.PERMISSION_DENIED:
-            return "agreement" in detail_of(answer, "ErrorInfo").metadata
+            return bool({"agreement", "types"} & detail_of(answer, "ErrorInfo").metadata.keys())
         return answer.code() is not grpc.StatusCode.UNAUTHENTICATED
     return True
 
