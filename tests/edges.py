@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -137,9 +137,9 @@ def edge(background: Background, tmp_path_factory: pytest.TempPathFactory) -> It
         yield from running_edge(background, tmp_path_factory.mktemp("edge"))
 
 
-def running_edge(background: Background, folder: Path) -> Iterator[RunningEdge]:
+def running_edge(background: Background, folder: Path, services: Sequence[str] = SERVICES) -> Iterator[RunningEdge]:
     """Starts hue with its edge, and stops it."""
-    stack = Stack(["hue"], folder, services=SERVICES)
+    stack = Stack(["hue"], folder, services=services)
     background.run(stack.__aenter__())
     try:
         yield RunningEdge(stack, background)

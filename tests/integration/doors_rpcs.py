@@ -18,7 +18,8 @@ async def lets_in(channel: grpc.aio.Channel, rpc: OpenRpc, token: str) -> bool:
     """Calls with an empty request: who is let in mostly hears what is wrong with it.
 
     Who is not hears UNAUTHENTICATED, or PERMISSION_DENIED naming the scope it lacks or whose certificate it has. The
-    exchange also refuses whoever has no agreement, and names the agreement: that is behind the door.
+    exchange also refuses whoever has no agreement, and names the agreement; the event gateway whoever may read none of
+    the types, and names the types: that is behind the door.
     """
     metadata = [("authorization", f"Bearer {token}")] if token else []
     try:
@@ -27,7 +28,7 @@ async def lets_in(channel: grpc.aio.Channel, rpc: OpenRpc, token: str) -> bool:
         if answer.details() == _WROTE_TOO_LATE:
             return await lets_in(channel, rpc, token)
         if answer.code() is grpc.StatusCode.PERMISSION_DENIED:
-            return "agreement" in detail_of(answer, "ErrorInfo").metadata
+            return bool({"agreement", "types"} & detail_of(answer, "ErrorInfo").metadata.keys())
         return answer.code() is not grpc.StatusCode.UNAUTHENTICATED
     return True
 
