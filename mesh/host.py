@@ -180,11 +180,8 @@ class Host:
             ]
         )
         self._verifier = Verifier(issuers(self.settings.auth, self.settings.locality), self.settings.locality)
-        door = Door(
-            self._verifier,
-            self.settings.default_deadline_s,
-            Gate(self.settings.locality) if self._certificate is not None else None,
-        )
+        gate = Gate(self.settings.locality) if self._certificate is not None else None
+        door = Door(self._verifier, self.settings.default_deadline_s, gate)
         names = [reflection.SERVICE_NAME, health.NAME]
         for container in self.containers.values():
             handler = handlers(container, door)

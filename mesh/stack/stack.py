@@ -75,9 +75,7 @@ class Stack:
         self._tls: dict[str, Tls] = {}
         self._services = tuple(installed_services() if services is None else services) if serve else ()
         places = {*installed_services().values(), *self._services} - installed_services().keys()
-        classes = [service_class(place) for place in sorted(places)]
-        self._declared = [declared(service) for service in classes]
-        self._service_names = [service.name for service in classes]
+        self._declared = [declared(service_class(place)) for place in sorted(places)]
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
@@ -188,11 +186,11 @@ class Stack:
         self._ports = Ports(self.data / "ports.json")
         self._secrets = Secrets(self.data / "secrets.json")
         self._keys = Keys(self.data / "keys")
+        starting.callback(self._forget_endpoints)
+        self._start_renewing(starting)
         for slug in self.localities:
             for principal in self._doors(slug):
                 nkey_of(self.credentials(slug), principal)
-        starting.callback(self._forget_endpoints)
-        self._start_renewing(starting)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:
@@ -220,8 +218,9 @@ class Stack:
         starting.push_async_callback(mongod.child.stop)
         await mongod.start()
         await keep_reader(mongod.uri, self._secrets["mongodb.reader"])
+        services = [one.name for one in self._declared]
         for slug in self.localities:
-            await keep_services(mongod.uri, self.data / "credentials" / slug, slug, self._service_names)
+            await keep_services(mongod.uri, self.credentials(slug), slug, services)
 
     def _mongodb_uri_as(self, user: str = "", password: str = "") -> str:
         """Connection string for another user than root; that of a MongoDB of your own stays as it is."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 import pytest_asyncio
 
-from mesh.auth import PEER_SCOPES, TokenSource, load_private_key
+from mesh.auth import PEER_SCOPES, TokenSource, signing_key
 from mesh.client import open_channel
 from mesh.doors.declared import declared
 from mesh.doors.principals import PEER, principals
@@ -41,7 +41,7 @@ async def opened_to(stack: Stack, locality: str, principal: str, token: str) -> 
 
 
 def peers_token(stack: Stack) -> str:
-    key = load_private_key(stack.data / "keys" / f"{THERE}.pem")
+    key = signing_key(stack.data / "keys" / f"{THERE}.pem")
     return TokenSource(key, issuer=THERE, subject="mesh", scopes=PEER_SCOPES, audience=HERE)()
 
 

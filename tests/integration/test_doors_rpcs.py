@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from mesh.auth import ALL_SCOPES, PEER_SCOPES, generate_key, public_text
+from mesh.auth import ALL_SCOPES, PEER_SCOPES, generate_key
 from mesh.config import load
 from mesh.doors.declared import declared
 from mesh.doors.principals import HUB, PEER, Principal, principals
@@ -30,17 +30,16 @@ PRINCIPALS = {principal.name: principal for principal in principals(SERVICES, "d
 class Locality:
     """One process with every installed service, and somebody else's key that it trusts."""
 
-    def __init__(self, home: Home, host: Host, elsewhere: str, key: object) -> None:
+    def __init__(self, home: Home, host: Host, elsewhere: str) -> None:
         self._home = home
         self._channel = home.channel(host)
         self._elsewhere = elsewhere
-        self._key = key
 
     def own_token(self, *scopes: str) -> str:
         return self._home.token(*scopes)
 
     def peers_token(self, *scopes: str) -> str:
-        return self._home.token(*scopes, key=self._key, issuer=self._elsewhere)
+        return self._home.token(*scopes, key=self._home.keys.private(self._elsewhere), issuer=self._elsewhere)
 
     def token_of(self, principal: Principal) -> str:
         """What the principal calls with."""
@@ -56,14 +55,15 @@ async def locality(empty_nats: RunningNats, mongod: RunningMongod, homes: Homes)
     """Every installed service in one process."""
     home = homes(mongod=None, nats=empty_nats)
     elsewhere = "hue" if home.locality != "hue" else "da-nang"
-    key = generate_key()
-    trusted = {home.locality: public_text(home.key.public_key()), elsewhere: public_text(key.public_key())}
-    auth = {"private_key_file": str(home._key_file), "trusted_keys": trusted}
+    auth = {
+        "private_key_file": str(home.keys.file(home.locality)),
+        "issuers": home.keys.issuers([home.locality, elsewhere]),
+    }
     servers = {"mongodb_uri": home.mongodb_uri, "nats_url": home.nats_url}
     host = Host(load({}, locality=home.locality, insecure=True, auth=auth, **servers), CLASSES)
     home._hosts.append(host)
     await host.start()
-    return Locality(home, host, elsewhere, key)
+    return Locality(home, host, elsewhere)
 
 
 @pytest.mark.timeout(120)
