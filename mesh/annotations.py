@@ -54,6 +54,11 @@ def method_scope(method: Any) -> str:
     return str(method.GetOptions().Extensions[annotations_pb2.method].scope)
 
 
+def is_lookup(method: Any) -> bool:
+    """Whether the contract of this RPC says that other localities may ask it; see `mesh.lookup`."""
+    return bool(method.GetOptions().Extensions[annotations_pb2.method].lookup)
+
+
 def is_public(method: Any) -> bool:
     """Whether outsiders may call this RPC through the edge: an RPC of its service has a `google.api.http` rule."""
     return any(one.GetOptions().HasExtension(api.http) for one in method.containing_service.methods)

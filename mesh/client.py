@@ -137,7 +137,7 @@ class Client:
         repeat = known.may_repeat(request) if repeatable is None else repeatable
         ends_at = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
         with client_span(known.path):
-            async for attempt in self._attempts(ends_at, repeat=repeat):
+            async for attempt in attempts(ends_at, repeat=repeat):
                 with attempt:
                     return await self._try(known, request, ends_at)
         raise AssertionError("tenacity re-raises the last error")
@@ -189,14 +189,6 @@ class Client:
         finally:
             self._breaker.leave(failure)
 
-    def _attempts(self, ends_at: float, *, repeat: bool) -> tenacity.AsyncRetrying:
-        return tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(_REPEATED if repeat else ()),
-            wait=_pause,
-            stop=lambda state: time.monotonic() + state.upcoming_sleep >= ends_at,
-            reraise=True,
-        )
-
     def _known(self, name: str, *, streaming: bool) -> Method:
         method = self.methods.get(name)
         if method is None:
@@ -247,6 +239,16 @@ def open_channel(target: str, tls: Tls | None = None) -> grpc.aio.Channel:
     if tls is None:
         return grpc.aio.insecure_channel(target, options=options)
     return RenewingChannel(target, tls, options)
+
+
+def attempts(ends_at: float, *, repeat: bool) -> tenacity.AsyncRetrying:
+    """Tries until monotonic time `ends_at`, then raises the last error: `async for attempt in attempts(…)`."""
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(_REPEATED if repeat else ()),
+        wait=_pause,
+        stop=lambda state: time.monotonic() + state.upcoming_sleep >= ends_at,
+        reraise=True,
+    )
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -71,13 +72,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
+def _key_set_place(place: str) -> str:
+    """A key set that came over the open net unprotected could be anybody's."""
+    url = urlsplit(place)
+    loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
+    if not place or ("://" in place and url.scheme != "https" and not loopback):
+        raise ValueError("expected a file or an https:// URL")
+    return place
+
+
+class IssuerSettings(Section):
+    """Who may sign tokens for calls to this locality."""
+
+    jwks: Annotated[str, AfterValidator(_key_set_place)]
+    """Its public keys as a JSON Web Key Set: a file, or an https:// URL."""
+    locality: Slug | None = None
+    """Locality it speaks for; by default this one. Another locality's tokens serve its exchange only."""
+    audience: str | None = None
+    """What its tokens name as `aud`; by default the slug of this locality."""
+
+
 class AuthSettings(Section):
     """Whom this process believes, and as whom it speaks."""
 
     private_key_file: Path | None = None
     """PEM file with the locality's Ed25519 private key, to sign its own tokens."""
-    trusted_keys: Annotated[dict[Slug, str], BeforeValidator(_slug_keys)] = {}
-    """Public keys by the locality that signs with them: a PEM file, or the raw key in base64."""
+    issuers: dict[str, IssuerSettings] = {}
+    """Who may sign tokens, by the name in their claim `iss`: this locality, others, an identity provider."""
 
 
 class RuntimeSettings(Section):
@@ -97,6 +118,8 @@ class RuntimeSettings(Section):
     """Seconds without a heartbeat after which other processes take over the duties of one."""
     drain_timeout_s: Seconds = 20
     """Seconds that handlers get to finish when the process is asked to stop."""
+    slow_reader_s: Seconds = 20
+    """Seconds a reader of a stream that runs on the loop may take nothing before it is cut off."""
     stream_max_age_days: Days = 7
     """Days a stream keeps an event; the log refills what is older."""
     stream_max_bytes: Bytes = GIB

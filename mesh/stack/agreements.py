@@ -79,7 +79,7 @@ class Exchanges:
                     timeout=_CALL_TIMEOUT_S,
                     metadata=(("authorization", f"Bearer {self._tokens[slug]()}"),),
                 )
-                pairs |= {(agreement.provider, agreement.recipient) for agreement in page.agreements}
+                pairs |= {(one.provider, one.recipient) for one in page.agreements if one.events}
                 if not page.next_page_token:
                     return frozenset(pair for pair in pairs if slug in pair)
                 request.page_token = page.next_page_token

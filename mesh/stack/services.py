@@ -13,7 +13,6 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from mesh.client import open_channel
 from mesh.stack.keys import Keys
-from mesh.stack.nats import Login
 from mesh.stack.process import Child, ChildEvent
 from mesh.tls import Tls
 
@@ -28,18 +27,16 @@ def service_settings(
     data: Path,
     mongodb_uri: str,
     nats_url: str,
-    login: Login | None,
     addresses: Mapping[str, str],
     keys: Keys,
     credentials: Path,
 ) -> dict[str, str]:
     """Returns what a locality's process must be told, as environment variables (see `mesh.config.Settings`).
 
-    `addresses` are `host:port` of the processes of all localities; without `login` the user says how to get into NATS;
-    `credentials` is the folder of the process's own.
+    `addresses` are `host:port` of the processes of all localities, `credentials` is the folder of the process's own.
     """
     host, port = addresses[locality].split(":")
-    settings = {
+    return {
         "LIENTHONG_LOCALITY": locality,
         "LIENTHONG_DATA_DIR": str(data),
         "LIENTHONG_MONGODB_URI": mongodb_uri,
@@ -50,11 +47,8 @@ def service_settings(
         "LIENTHONG_GRPC_PORT": port,
         "LIENTHONG_PEERS": json.dumps({slug: address for slug, address in addresses.items() if slug != locality}),
         "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(keys.file(locality)),
-        "LIENTHONG_AUTH__TRUSTED_KEYS": json.dumps({slug: keys.public(slug) for slug in addresses}),
+        "LIENTHONG_AUTH__ISSUERS": json.dumps(keys.issuers(addresses)),
     }
-    if login is not None:
-        settings |= {"LIENTHONG_NATS_USER": login.user, "LIENTHONG_NATS_PASSWORD": login.password}
-    return settings
 
 
 def service_child(

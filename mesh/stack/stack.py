@@ -11,21 +11,25 @@ from types import TracebackType
 from typing import Self
 
 from mesh.auth import TokenSource
+from mesh.doors.declared import declared
+from mesh.doors.subjects import Door, door_of, operators_door
 from mesh.ending import end
 from mesh.errors import ConfigurationError
 from mesh.identity import EDGE, OPERATOR
-from mesh.installed import installed_services
+from mesh.installed import installed_services, service_class
 from mesh.stack.agreements import Exchanges, keep_applied
 from mesh.stack.authority import Lifetimes
 from mesh.stack.binaries import MONGODB_URI_VARIABLE, NATS_URL_VARIABLE
 from mesh.stack.bus import Bus
 from mesh.stack.certificates import Certificates, keep_renewed
+from mesh.stack.database_users import READER, as_user, keep_reader, keep_services
 from mesh.stack.edge import Edges
 from mesh.stack.edge_place import EdgePlace
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.folder import DataFolder
 from mesh.stack.keys import Keys
 from mesh.stack.mongod import Mongod
+from mesh.stack.nkey import nkey_of
 from mesh.stack.permissions import Pair
 from mesh.stack.ports import LOOPBACK, Ports
 from mesh.stack.process import Child, ChildEvent, Happening
@@ -70,6 +74,8 @@ class Stack:
         self._lifetimes = lifetimes
         self._tls: dict[str, Tls] = {}
         self._services = tuple(installed_services() if services is None else services) if serve else ()
+        places = {*installed_services().values(), *self._services} - installed_services().keys()
+        self._declared = [declared(service_class(place)) for place in sorted(places)]
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
@@ -94,7 +100,7 @@ class Stack:
 
     @property
     def mongodb_uri(self) -> str:
-        """Connection string of MongoDB."""
+        """Connection string of MongoDB: of ours as root."""
         return self._mongodb_uri
 
     def child(self, name: str) -> Child:
@@ -119,17 +125,21 @@ class Stack:
             self._tls[locality] = Tls.of(self.certificates.folder(locality, OPERATOR))
         return self._tls[locality]
 
+    def credentials(self, locality: str) -> Path:
+        """Returns the folder with what each principal of the locality proves itself with."""
+        return self.certificates.credentials(locality)
+
     def nats_url(self, locality: str) -> str:
-        """Returns the URL of the locality's nats-server, with credentials."""
+        """Returns the URL of the locality's nats-server."""
         if self.bus is None:
             return self._nats_url.replace("{locality}", locality)
-        return self.bus.nodes[locality].url_with_login
+        return self.bus.nodes[locality].url
 
     def endpoints(self) -> Endpoints:
         """Returns how to reach the mesh now."""
         return Endpoints(
             pid=os.getpid(),
-            mongodb=self._mongodb_uri,
+            mongodb=self._mongodb_uri_as(READER, self._secrets["mongodb.reader"]),
             hub=self.bus.hub.server.url if self.bus else None,
             hub_applied=str(self.bus.hub.applied_file) if self.bus else None,
             localities={slug: self._locality_endpoints(slug) for slug in self.localities},
@@ -178,6 +188,9 @@ class Stack:
         self._keys = Keys(self.data / "keys")
         starting.callback(self._forget_endpoints)
         self._start_renewing(starting)
+        for slug in self.localities:
+            for principal in self._doors(slug):
+                nkey_of(self.credentials(slug), principal)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:
@@ -198,18 +211,32 @@ class Stack:
 
     async def _start_mongod(self, starting: AsyncExitStack) -> None:
         log = self.data / "logs" / "mongod.log"
-        mongod = Mongod(self.data / "mongod", self._ports["mongod"], log=log, report=self._note)
+        password, port = self._secrets["mongodb.root"], self._ports["mongod"]
+        mongod = Mongod(self.data / "mongod", port, password=password, log=log, report=self._note)
         self._mongodb_uri = mongod.uri
         self.children["mongod"] = mongod.child
         starting.push_async_callback(mongod.child.stop)
         await mongod.start()
+        await keep_reader(mongod.uri, self._secrets["mongodb.reader"])
+        services = [one.name for one in self._declared]
+        for slug in self.localities:
+            await keep_services(mongod.uri, self.credentials(slug), slug, services)
+
+    def _mongodb_uri_as(self, user: str = "", password: str = "") -> str:
+        """Connection string for another user than root; that of a MongoDB of your own stays as it is."""
+        return as_user(self._mongodb_uri, user, password) if "mongod" in self.children else self._mongodb_uri
 
     async def _start_bus(self, starting: AsyncExitStack) -> None:
-        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, report=self._note)
+        self.bus = Bus(self.localities, self.data, self._ports, self._secrets, doors=self._doors, report=self._note)
         self.children["hub"] = self.bus.hub.server.child
         self.children |= {f"{slug}.nats": node.child for slug, node in self.bus.nodes.items()}
         starting.push_async_callback(self.bus.stop)
         await self.bus.start()
+
+    def _doors(self, locality: str) -> dict[str, Door]:
+        """What each principal may do on the locality's bus, whether its service runs here or joins later."""
+        doors = {one.name: door_of(one, locality) for one in self._declared if one.on_bus}
+        return doors | {OPERATOR: operators_door()}
 
     async def _start_services(self, starting: AsyncExitStack) -> None:
         services = {slug: self._service_child(slug) for slug in self.localities}
@@ -218,13 +245,11 @@ class Stack:
         await _start_all(list(services.values()))
 
     def _service_child(self, locality: str) -> Child:
-        login = self.bus.nodes[locality].login if self.bus else None
         settings = service_settings(
             locality,
             data=self.data,
-            mongodb_uri=self._mongodb_uri,
-            nats_url=self.bus.nodes[locality].url if self.bus else self.nats_url(locality),
-            login=login,
+            mongodb_uri=self._mongodb_uri_as(),
+            nats_url=self.nats_url(locality),
             addresses={slug: self.grpc_address(slug) for slug in self.localities},
             keys=self._keys,
             credentials=self.certificates.credentials(locality),
@@ -246,7 +271,6 @@ class Stack:
             services=self.grpc_address(locality),
             keys=self._keys.jwks_file(locality),
             credentials=self.certificates.folder(locality, EDGE),
-            collector=os.environ.get("LIENTHONG_OTLP_ENDPOINT"),
         )
 
     def _start_applying(self, starting: AsyncExitStack) -> None:
@@ -264,7 +288,7 @@ class Stack:
 
     def _reader_token(self, locality: str) -> TokenSource:
         return TokenSource(
-            self._keys.private(locality),
+            self._keys.signing(locality),
             issuer=locality,
             subject="hub",
             scopes=["exchange.read"],

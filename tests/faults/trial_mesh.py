@@ -26,7 +26,8 @@ from tests.faults.load import TrialAt
 TRIAL = "tests.trial.services:TrialService"
 WITNESS = "tests.trial.services:WitnessService"
 EXCHANGE = "exchange"
-SERVICES = (TRIAL, WITNESS, EXCHANGE)
+GATEWAY = "gateway"
+SERVICES = (TRIAL, WITNESS, EXCHANGE, GATEWAY)
 PROVIDER, RECIPIENT = "da-nang", "hue"
 
 

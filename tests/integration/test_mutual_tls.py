@@ -16,7 +16,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from lienthong.environment.v1 import GetStationRequest
 from lienthong.exchange.v1 import ReportReceiptsRequest
 from lienthong.mesh.v1 import ListServicesRequest
-from mesh.auth import TokenSource, load_private_key
+from mesh.auth import TokenSource, signing_key
 from mesh.client import Client, open_channel
 from mesh.errors import MeshError, NotFound, PermissionDenied, Unavailable
 from mesh.identity import EDGE, OPERATOR, SERVICES, Identity
@@ -70,7 +70,7 @@ def issued(
 
 def token_of(stack: Stack, issuer: str, *scopes: str) -> str:
     """For Da Nang, by another locality's key."""
-    key = load_private_key(stack.data / "keys" / f"{issuer}.pem")
+    key = signing_key(stack.data / "keys" / f"{issuer}.pem")
     return TokenSource(key, issuer=issuer, subject="mesh", scopes=scopes, audience="da-nang")()
 
 

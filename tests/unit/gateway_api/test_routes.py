@@ -55,7 +55,7 @@ def test_a_path_may_name_a_field_of_a_field(contracts: Contracts) -> None:
 def test_what_the_path_does_not_name_is_asked_in_the_query(contracts: Contracts) -> None:
     (route,) = _routes(contracts, "environment.v1.EnvironmentService.ListHourlyAirQuality")
 
-    assert [given.name for given in route.in_query] == ["from", "until", "pageSize", "pageToken"]
+    assert [given.name for given in route.in_query] == ["from", "until", "pageSize", "pageToken", "locality"]
     assert not any(given.required for given in route.in_query)
 
 
