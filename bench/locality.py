@@ -43,7 +43,13 @@ class Locality:
 
     @asynccontextmanager
     async def host(
-        self, mongodb: str, nats: str, services: Sequence[str], moments: dict[str, str] | None = None, **settings: Any
+        self,
+        mongodb: str,
+        nats: str,
+        services: Sequence[str],
+        /,
+        moments: dict[str, str] | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Process]:
         """Its process, with these services. `moments`: the collection by service whose commits are timed."""
         everyone = [self, *self.peers]

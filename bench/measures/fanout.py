@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from bench.figures import Figures, Plan, Ratio, Report, alternate, median, percentiles_ms
 from bench.locality import BENCH, Locality
 from bench.processes import Process
 from bench.servers import Servers, running
+from mesh.stack.ports import LOOPBACK, free_port
 
 GATEWAY = "gateway.events.service:EventGateway"
 CROWDS = ((1000, 5.0), (100, 50.0))
@@ -45,26 +47,30 @@ def _ratios(name: str, runs: dict[str, list[Figures]]) -> list[Ratio]:
 
 
 async def _ours(plan: Plan, servers: Servers, subscribers: int, per_second: float) -> Figures:
+    """The gateway in a process of its own, so that its processor time is not that of the commits."""
     await servers.wipe()
-    locality = Locality(plan.folder)
-    async with locality.host(servers.mongodb, servers.nats, [BENCH, GATEWAY]) as host:
-        metadata = [list(pair) for pair in locality.metadata()]
-        return await _load(plan, host, locality.address, metadata, subscribers, per_second)
+    locality, port = Locality(plan.folder), free_port()
+    at = {"grpc_port": port, "services": {"bench": locality.address}}
+    async with (
+        locality.host(servers.mongodb, servers.nats, [BENCH]),
+        locality.host(servers.mongodb, servers.nats, [GATEWAY], **at) as gateway,
+    ):
+        crowd = {"gateway": f"{LOOPBACK}:{port}", "recorder": locality.address, "metadata": locality.metadata()}
+        return await _load(plan, gateway, crowd, subscribers, per_second)
 
 
 async def _bare(plan: Plan, subscribers: int, per_second: float) -> Figures:
     async with Process.start("bench.raw.fanout", log=plan.folder / "fanout.log") as server:
-        return await _load(plan, server, f"127.0.0.1:{server.ready['port']}", [], subscribers, per_second)
+        address = f"{LOOPBACK}:{server.ready['port']}"
+        crowd = {"gateway": address, "recorder": address, "metadata": []}
+        return await _load(plan, server, crowd, subscribers, per_second)
 
 
-async def _load(
-    plan: Plan, server: Process, address: str, metadata: list[list[str]], subscribers: int, per_second: float
-) -> Figures:
-    log = plan.folder / "subscribers.log"
-    async with Process.start("bench.raw.subscribers", log=log, address=address, metadata=metadata) as crowd:
-        await crowd.ask("open", count=subscribers)
+async def _load(plan: Plan, server: Process, crowd: dict[str, Any], subscribers: int, per_second: float) -> Figures:
+    async with Process.start("bench.raw.subscribers", log=plan.folder / "subscribers.log", **crowd) as load:
+        await load.ask("open", count=subscribers)
         used = server.cpu_s()
-        came = await crowd.ask("run", per_second=per_second, seconds=plan.seconds)
+        came = await load.ask("run", per_second=per_second, seconds=plan.seconds)
         return {
             "delivered_per_s": came["delivered"] / came["seconds"],
             "server_us_per_delivery": 1e6 * (server.cpu_s() - used) / came["delivered"],

@@ -24,8 +24,9 @@ _PATIENCE_S = 30.0
 class Crowd:
     """Subscribers of one server, one of which takes nothing."""
 
-    def __init__(self, address: str, metadata: list[list[str]]) -> None:
-        self._address = address
+    def __init__(self, gateway: str, recorder: str, metadata: list[list[str]]) -> None:
+        """`gateway` is where one subscribes, `recorder` where events are set off."""
+        self._gateway, self._recorder = gateway, recorder
         self._metadata = [(name, value) for name, value in metadata]
         self._channels: list[grpc.aio.Channel] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -38,14 +39,14 @@ class Crowd:
         """Returns when all but the stalled one have been sent their first delivery."""
         for number in range(count):
             if number % _PER_CONNECTION == 0:
-                self._channels.append(self._channel())
-            self._tasks.append(asyncio.create_task(self._follow(self._channels[-1], number % _PROBES == 0)))
-        self._stalled = self._subscribe(self._channel())
+                channel = self._channel(self._gateway)
+            self._tasks.append(asyncio.create_task(self._follow(channel, number % _PROBES == 0)))
+        self._stalled = self._subscribe(self._channel(self._gateway))
         await self._until(lambda: self._begun >= count)
 
     async def run(self, per_second: float, seconds: float) -> dict[str, Any]:
         """Sets events off at a steady pace; returns when all have been delivered to all who take them."""
-        change = self._channel().unary_unary(CHANGE)
+        change = self._channel(self._recorder).unary_unary(CHANGE)
         count, began = int(per_second * seconds), time.perf_counter()
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
@@ -63,8 +64,8 @@ class Crowd:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
-    def _channel(self) -> grpc.aio.Channel:
-        channel = grpc.aio.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)])
+    def _channel(self, address: str) -> grpc.aio.Channel:
+        channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self._channels.append(channel)
         return channel
 
@@ -95,9 +96,9 @@ class Crowd:
             await asyncio.sleep(0.005)
 
 
-async def main(link: Link, address: str, metadata: list[list[str]]) -> None:
+async def main(link: Link, **where: Any) -> None:
     """Subscribes and sets off what it is told to."""
-    crowd = Crowd(address, metadata)
+    crowd = Crowd(**where)
 
     async def open(count: int) -> dict[str, Any]:
         await crowd.open(count)

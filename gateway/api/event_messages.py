@@ -8,6 +8,7 @@ from gateway.api.contracts import Contracts
 from gateway.api.examples import example
 from gateway.api.scalars import Schema
 from gateway.api.schemas import SENSITIVITY_KEY, Schemas, sensitivity_name
+from gateway.api.topics import personal_scope, read_scope
 from mesh.annotations import event_options
 from mesh.events import CONTENT_TYPE, SCHEMA_PREFIX, SPEC_VERSION
 
@@ -62,6 +63,8 @@ def _about(event: Any, contracts: Contracts) -> dict[str, Any]:
         SENSITIVITY_KEY: sensitivity_name(options.sensitivity),
         "x-lienthong-topic": options.topic,
         "x-lienthong-key-field": options.key_field,
+        "x-lienthong-read-scope": read_scope(event),
+        "x-lienthong-personal-scope": personal_scope(event),
     }
 
 

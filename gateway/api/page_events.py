@@ -10,8 +10,8 @@ from gateway.api.contracts import Contracts
 from gateway.api.examples import example
 from gateway.api.page_fields import fields_table, message_fields
 from gateway.api.schemas import sensitivity_name
-from gateway.api.topics import sector_of
-from mesh.annotations import event_options
+from gateway.api.topics import personal_scope, read_scope, sector_of
+from mesh.annotations import event_options, is_personal
 from mesh.events import event_subject
 
 
@@ -21,9 +21,12 @@ def event_section(event: Any, contracts: Contracts) -> str:
     sensitivity = sensitivity_name(options.sensitivity)
     facts = f"{markup.chip(sensitivity, sensitivity.lower())} <code>{event.full_name}</code>"
     said = markup.paragraphs(contracts.comment(event.full_name))
+    scopes = f"Needs the scopes `events.read` and `{read_scope(event)}`"
+    if any(map(is_personal, event.fields)):
+        scopes += f", and `{personal_scope(event)}` for what concerns a person"
     subject = event_subject("*", sector_of(event), options.topic, "*")
     places = markup.paragraphs(
-        f"Topic `{options.topic}`, key `{options.key_field}`; in the locality on the subject `{subject}`."
+        f"{scopes}. Topic `{options.topic}`, key `{options.key_field}`; in the locality on the subject `{subject}`."
     )
     fields = fields_table(message_fields(event), contracts)
     shown = json.dumps(example(event), ensure_ascii=False, indent=2)

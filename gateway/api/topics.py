@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from gateway.api.contracts import Contracts
+from lienthong.mesh.v1.annotations_pb2 import SENSITIVITY_PERSONAL
 from mesh.annotations import event_options
 
 
@@ -35,6 +36,17 @@ def topics(contracts: Contracts) -> list[Topic]:
 def sector_of(event: Any) -> str:
     """From the package: `lienthong.<sector>.v1`."""
     return str(event.file.package.split(".")[1])
+
+
+def read_scope(event: Any) -> str:
+    """Scope without which the gateway does not deliver events of a type, beside `events.read`."""
+    personal = event_options(event).sensitivity == SENSITIVITY_PERSONAL
+    return personal_scope(event) if personal else f"{sector_of(event)}.read"
+
+
+def personal_scope(event: Any) -> str:
+    """Scope without which the gateway withholds personal fields of a type."""
+    return f"{sector_of(event)}.personal"
 
 
 def _place(event: Any) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.events.view import View
+from gateway.events.projection import Projection
 from lienthong.gateway.v1 import SubscribeResponse
 from mesh.errors import UndecodableEvent
 from mesh.events import Catalogue, Event, EventType, from_headers
@@ -36,19 +36,19 @@ class Entry:
     """The cursor as part of a delivery."""
     weight: int = 0
     """Bytes it takes, about."""
-    parts: dict[View, bytes] = field(default_factory=dict)
-    """Deliveries without cursor, by view."""
+    parts: dict[Projection, bytes] = field(default_factory=dict)
+    """Deliveries without cursor, by projection."""
 
-    def part(self, view: View) -> bytes:
-        """The event as part of a delivery; made once for all who share the view."""
-        part = self.parts.get(view)
+    def part(self, projection: Projection) -> bytes:
+        """The event as part of a delivery; made once for all who share the projection."""
+        part = self.parts.get(projection)
         if part is None:
-            part = self.parts[view] = self._shown(view)
+            part = self.parts[projection] = self._shown(projection)
         return part
 
-    def _shown(self, view: View) -> bytes:
+    def _shown(self, projection: Projection) -> bytes:
         try:
-            return view.shown(self.event, self.event_type)
+            return projection.shown(self.event, self.event_type)
         except UndecodableEvent:
             return b""  # the cursor passes over it
 

@@ -14,7 +14,7 @@ from gateway.api.contracts import installed
 from gateway.api.examples import TIME, example
 from gateway.api.schemas import Schemas
 from gateway.events.place import place_text
-from gateway.events.view import View
+from gateway.events.projection import Projection
 from gateway.events.wish import personal_scope, read_scope
 from lienthong.gateway.v1 import EventType, SubscribeResponse
 from lienthong.mesh.v1 import Sensitivity
@@ -76,7 +76,7 @@ def example_delivery(kind: KnownType) -> dict[str, Any]:
         key_revision=17,
         correlation_id=_EXAMPLE_ID,
     )
-    delivery = SubscribeResponse.FromString(View(fields=None, personal=True).shown(event, kind))
+    delivery = SubscribeResponse.FromString(Projection(fields=None, personal=True).shown(event, kind))
     delivery.cursor = place_text("da-nang", {kind.sector: 40})
     return MessageToDict(delivery)
 

@@ -89,7 +89,8 @@ class Feed(HoldsStreams):
 
     def ending(self, ring: Ring) -> MeshError | None:
         """Why subscriptions that follow a ring end now, if they do; an error of the asker's own."""
-        return copy.deepcopy(self._ending or ring.broken)
+        ending = self._ending or ring.broken
+        return None if ending is None else copy.deepcopy(ending)
 
     async def _beginning(self, request: Any) -> Positions:
         start = request.WhichOneof("start")

@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
 from gateway.events.entry import Entry, Positions
-from gateway.events.view import View
+from gateway.events.projection import Projection
 from gateway.events.wish import Wish
 from mesh.errors import MeshError
 
@@ -21,7 +21,7 @@ class Lane:
 
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
-        self.views = dict(wish.views)
+        self.projections = dict(wish.projections)
         self.entries: deque[Entry] = deque()
         self.first = 0
         """Index of the first entry; those before it have left the ring."""
@@ -82,11 +82,11 @@ class Ring:
         self.head = (*self.head[:service], position, *self.head[service + 1 :])
         self._moved.set()
 
-    def part(self, entry: Entry, view: View) -> bytes:
+    def part(self, entry: Entry, projection: Projection) -> bytes:
         """An entry as part of a delivery; what is made of it counts among the ring's bytes."""
-        part = entry.parts.get(view)
+        part = entry.parts.get(projection)
         if part is None:
-            part = entry.part(view)
+            part = entry.part(projection)
             entry.weight += len(part)
             if self.entries and entry.number >= self.entries[0].number:
                 self.bytes += len(part)
@@ -99,7 +99,12 @@ class Ring:
             await self._moved.wait()
 
     def follow(self, wish: Wish, positions: Positions, wake: Callable[[], None]) -> tuple[Lane, int]:
-        """The lane of a wish, and the index from which on it may hold entries that lie behind these positions."""
+        """The lane of a wish, and the index from which on it may hold entries that lie behind these positions.
+
+        Raises `ValueError` for a place before the ring: something behind it may already have left.
+        """
+        if not covers(positions, self.tail):
+            raise ValueError(f"{positions} lies before the ring, which begins at {self.tail}")
         lane = self._lanes.get(wish) or self._open(wish)
         lane.wakers.add(wake)
         # `reached` only grows, so what the positions cover is a first part of the ring.
@@ -127,7 +132,7 @@ class Ring:
         for name in wish.types:
             self._by_type[name].append(lane)
         for entry in self.entries:
-            if entry.event.type in lane.views:
+            if entry.event.type in lane.projections:
                 lane.append(entry)
         return lane
 

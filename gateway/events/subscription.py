@@ -41,12 +41,12 @@ class Subscription:
         self._feed = feed
         self._ring = feed.ring
         self._wish = wish
-        self._views = dict(wish.views)
+        self._projections = dict(wish.projections)
         self._positions: Positions | None = positions
         """Where it stands; None while that is the ring's own place, which all share."""
         self._behind = CatchUp(feed.histories, positions, feed.reading)
         self._read: tuple[int, Delivery] | None = None
-        """What catching up has read and not yet looked at."""
+        """The first of what lies behind the ring, until it is looked at."""
         self._lane: Lane | None = None
         self._index = 0
         self._terms = terms
@@ -74,13 +74,7 @@ class Subscription:
             return await self._first()
         while True:
             self._check()
-            if self._lane is not None:
-                delivery = await self._next_in(self._lane)
-            elif self._read is not None:
-                delivery = await self._next_behind(*self._read)
-            else:
-                self._join()
-                continue
+            delivery = await (self._next_behind() if self._lane is None else self._next_in(self._lane))
             if delivery is not None:
                 return delivery
 
@@ -107,19 +101,23 @@ class Subscription:
         self._read = await self._behind.next(self._ring.tail)
         return self._cursor()
 
-    async def _next_behind(self, index: int, delivery: Delivery) -> bytes | None:
+    async def _next_behind(self) -> bytes | None:
+        read, self._read = self._read or await self._behind.next(self._ring.tail), None
+        if read is None:
+            # Nothing was waited for since the ring's tail was looked at, so it has not moved on.
+            assert self._positions is not None
+            self._lane, self._index = self._ring.follow(self._wish, self._positions, self.look)
+            return None
+        return self._looked_at(*read)
+
+    def _looked_at(self, index: int, delivery: Delivery) -> bytes | None:
         positions = list(self._positions or self._ring.head)
         positions[index] = delivery.position
         self._positions = tuple(positions)
         entry = entry_of(delivery, index, self._feed.catalogue)
-        self._read = await self._behind.next(self._ring.tail)
-        if entry is not None and entry.event.type in self._views and self._wish.wants(entry.event):
-            return self._ring.part(entry, self._views[entry.event.type]) + self._cursor()
+        if entry is not None and entry.event.type in self._projections and self._wish.wants(entry.event):
+            return self._ring.part(entry, self._projections[entry.event.type]) + self._cursor()
         return self._cursor() if self.due() else None
-
-    def _join(self) -> None:
-        assert self._positions is not None
-        self._lane, self._index = self._ring.follow(self._wish, self._positions, self.look)
 
     # --- in the ring -------------------------------------------------------------------------------------
 
@@ -146,7 +144,7 @@ class Subscription:
         return True
 
     def _delivery(self, lane: Lane, entry: Entry) -> bytes:
-        part = self._ring.part(entry, lane.views[entry.event.type])
+        part = self._ring.part(entry, lane.projections[entry.event.type])
         if self._positions is not None:
             return part + self._cursor()
         if not entry.place:

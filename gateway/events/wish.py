@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.events.view import View, has_path
+from gateway.events.projection import Projection, has_path
 from lienthong.mesh.v1 import SENSITIVITY_PERSONAL
 from mesh import localities
 from mesh.auth import Caller
@@ -20,7 +20,7 @@ LOCAL, PEERS = "local", "peers"
 class Wish:
     """What one subscription, or several alike, are to get."""
 
-    views: tuple[tuple[str, View], ...]
+    projections: tuple[tuple[str, Projection], ...]
     """By type; types without one are not wanted."""
     origins: frozenset[str]
     """Empty means all."""
@@ -30,7 +30,7 @@ class Wish:
     @property
     def types(self) -> list[str]:
         """Full names of the types it is about."""
-        return [name for name, _ in self.views]
+        return [name for name, _ in self.projections]
 
     def wants(self, event: Event) -> bool:
         """Whether an event of one of its types is wanted."""
@@ -53,8 +53,8 @@ def wish_of(request: Any, caller: Caller, here: str, catalogue: Catalogue) -> Wi
     """What a `SubscribeRequest` asks for. Raises `InvalidArgument` and `PermissionDenied`."""
     types = _types(request.types, caller, catalogue)
     fields = _fields(request, types)
-    views = ((kind.name, View(fields, caller.allows(personal_scope(kind)))) for kind in types)
-    return Wish(tuple(views), _origins(request.origins, here), frozenset(request.keys))
+    projections = ((kind.name, Projection(fields, caller.allows(personal_scope(kind)))) for kind in types)
+    return Wish(tuple(projections), _origins(request.origins, here), frozenset(request.keys))
 
 
 def _types(names: Collection[str], caller: Caller, catalogue: Catalogue) -> list[EventType]:

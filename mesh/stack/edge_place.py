@@ -24,7 +24,7 @@ class EdgePlace:
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Addresses of services that have one of their own, by name."""
     collector: str | None = None
-    """OTLP/gRPC collector that takes spans, `http://host:port`."""
+    """OTLP/gRPC collector that takes spans, `http://host:port`; by default that of the settings."""
 
 
 @dataclass(frozen=True, slots=True)

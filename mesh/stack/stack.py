@@ -75,9 +75,7 @@ class Stack:
         self._tls: dict[str, Tls] = {}
         self._services = tuple(installed_services() if services is None else services) if serve else ()
         places = {*installed_services().values(), *self._services} - installed_services().keys()
-        classes = [service_class(place) for place in sorted(places)]
-        self._declared = [declared(service) for service in classes]
-        self._service_names = [service.name for service in classes]
+        self._declared = [declared(service_class(place)) for place in sorted(places)]
         self._on_event = on_event
         self._active_pairs = active_pairs
         self._mongodb_uri = mongodb_uri or os.environ.get(MONGODB_URI_VARIABLE, "")
@@ -188,11 +186,11 @@ class Stack:
         self._ports = Ports(self.data / "ports.json")
         self._secrets = Secrets(self.data / "secrets.json")
         self._keys = Keys(self.data / "keys")
+        starting.callback(self._forget_endpoints)
+        self._start_renewing(starting)
         for slug in self.localities:
             for principal in self._doors(slug):
                 nkey_of(self.credentials(slug), principal)
-        starting.callback(self._forget_endpoints)
-        self._start_renewing(starting)
         if not self._mongodb_uri:
             await self._start_mongod(starting)
         if not self._nats_url:
@@ -273,7 +271,6 @@ class Stack:
             services=self.grpc_address(locality),
             keys=self._keys.jwks_file(locality),
             credentials=self.certificates.folder(locality, EDGE),
-            collector=os.environ.get("LIENTHONG_OTLP_ENDPOINT"),
         )
 
     def _start_applying(self, starting: AsyncExitStack) -> None:

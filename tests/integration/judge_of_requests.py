@@ -58,6 +58,7 @@ def _in_path(route: Route, url: str) -> Iterator[tuple[Parameter, Any]]:
 def _in_query(route: Route, url: str) -> Iterator[tuple[Parameter, Any]]:
     asked = parse_qs(urlsplit(url).query, keep_blank_values=True)
     known = {given.name: given for given in route.in_query}
+    asked.pop("", None)  # `&=1` names nothing, and the edge passes over it
     if asked.keys() - known.keys():
         raise Refused
     for name, values in asked.items():

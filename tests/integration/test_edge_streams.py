@@ -29,7 +29,7 @@ from lienthong.environment.v1.environment_service_pb2_grpc import (
     add_EnvironmentServiceServicer_to_server,
 )
 from lienthong.gateway.v1 import CloudEvent, SubscribeResponse
-from lienthong.gateway.v1.gateway_service_pb2_grpc import EventGatewayServicer, add_EventGatewayServicer_to_server
+from lienthong.gateway.v1.event_gateway_service_pb2_grpc import EventGatewayServicer, add_EventGatewayServicer_to_server
 from mesh import auth
 from mesh.certificate_files import CertificateFiles
 from mesh.stack.certificates import Certificates
@@ -66,7 +66,7 @@ class Told(EnvironmentServiceServicer, EventGatewayServicer):
         self.calls += 1
         if self.hangs:
             self.released.wait(10)
-        if self.failures:
+        elif self.failures:
             self.failures -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "told to fail")
         return answer

@@ -86,3 +86,11 @@ def test_documents_are_written_for_the_edge(tmp_path: Path) -> None:
 
     assert [path.name for path in written] == ["openapi.json", "asyncapi.json", "docs.html"]
     assert [path.read_text("utf-8") for path in written] == [document(name) for name in DOCUMENTS]
+
+
+def test_an_event_tells_the_scopes_that_a_subscriber_needs(shown: str) -> None:
+    section = shown.partition('<section id="lienthong.environment.v1.AirQualityAlertRaised"')[2].partition(
+        "</section>"
+    )[0]
+
+    assert "<code>events.read</code> and <code>environment.read</code>" in section

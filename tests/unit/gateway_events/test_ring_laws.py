@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.events.wish import Wish
 from mesh.errors import ResourceExhausted
 from tests.unit.gateway_events.outside import Outside, Reader
 
@@ -32,7 +33,7 @@ wishes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(wish=wishes, story=st.lists(st.one_of(commits, commits, follows, follows, reads, breaks, restarts), max_size=60))
 def test_any_interleaving_gives_exactly_the_entitled_events_once(wish, story) -> None:
     asyncio.run(told(wish, story))
@@ -86,6 +87,29 @@ async def rest(outside: Outside, reader: Reader) -> None:
             await take(reader, 1)
     entries = sum(len(history.entries) for history in outside.histories)
     await take(reader, 2 * entries + 5)
+
+
+async def test_a_ring_that_moves_on_while_one_catches_up_is_not_joined_too_early() -> None:
+    outside = Outside(1, ring_events=3)
+    reader = Reader(outside)
+    for n in range(5):
+        outside.commit(0, "a", n)
+    outside.restart([3])
+    outside.commit(0, "a", 5)
+
+    await rest(outside, reader)
+
+    assert len(reader.seen) == 6
+
+
+async def test_a_place_before_the_ring_cannot_follow_it() -> None:
+    outside = Outside(1, ring_events=1)
+    for n in range(3):
+        outside.commit(0, "a", n)
+        outside.follow(0)
+
+    with pytest.raises(ValueError, match="before the ring"):
+        outside.ring.follow(Wish((), frozenset(), frozenset()), (1,), lambda: None)
 
 
 async def test_deliveries_of_one_view_are_made_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.events.view import View
+from gateway.events.projection import Projection
 from gateway.events.wish import read_scope, wish_of
 from lienthong.gateway.v1 import CloudEvent, SubscribeRequest, SubscribeResponse
 from mesh.auth import Caller
@@ -67,29 +67,29 @@ def event(kind: EventType) -> Event:
     )
 
 
-def shown(kind: EventType, view: View, of: Event | None = None) -> tuple[CloudEvent, dict[str, object]]:
+def shown(kind: EventType, projection: Projection, of: Event | None = None) -> tuple[CloudEvent, dict[str, object]]:
     """The CloudEvent, and the fields of its data that are set."""
-    delivered = SubscribeResponse.FromString(view.shown(of or event(kind), kind)).event
+    delivered = SubscribeResponse.FromString(projection.shown(of or event(kind), kind)).event
     message = kind.cls.FromString(delivered.data.value)
     return delivered, {field.name: value for field, value in message.ListFields()}
 
 
 def test_without_the_personal_scope_personal_fields_are_withheld_and_named(reported: EventType) -> None:
-    delivered, fields = shown(reported, View(fields=None, personal=False))
+    delivered, fields = shown(reported, Projection(fields=None, personal=False))
 
     assert fields.keys() == {"report_id", "place", "count"}
     assert delivered.withheld == "reporter,text"
 
 
 def test_with_it_nothing_is_withheld(reported: EventType) -> None:
-    delivered, fields = shown(reported, View(fields=None, personal=True))
+    delivered, fields = shown(reported, Projection(fields=None, personal=True))
 
     assert fields.keys() == {"report_id", "text", "reporter", "place", "count"}
     assert not delivered.HasField("withheld")
 
 
 def test_a_mask_leaves_the_fields_that_were_asked_for(reported: EventType) -> None:
-    delivered, fields = shown(reported, View(fields=("count", "place.latitude"), personal=False))
+    delivered, fields = shown(reported, Projection(fields=("count", "place.latitude"), personal=False))
 
     assert fields.keys() == {"place", "count"}
     assert (fields["place"].latitude, fields["place"].longitude) == (16.1, 0)
@@ -97,7 +97,7 @@ def test_a_mask_leaves_the_fields_that_were_asked_for(reported: EventType) -> No
 
 
 def test_a_personal_field_that_was_asked_for_is_withheld_all_the_same(reported: EventType) -> None:
-    delivered, fields = shown(reported, View(fields=("count", "reporter.name"), personal=False))
+    delivered, fields = shown(reported, Projection(fields=("count", "reporter.name"), personal=False))
 
     assert fields.keys() == {"count"}
     assert delivered.withheld == "reporter"
@@ -106,7 +106,7 @@ def test_a_personal_field_that_was_asked_for_is_withheld_all_the_same(reported: 
 def test_what_an_agreement_left_out_stays_listed(reported: EventType) -> None:
     shared = replace(event(reported), withheld=("place",), agreement="dn-hue-1")
 
-    delivered, _ = shown(reported, View(fields=None, personal=False), shared)
+    delivered, _ = shown(reported, Projection(fields=None, personal=False), shared)
 
     assert delivered.withheld == "place,reporter,text"
     assert delivered.agreement == "dn-hue-1"

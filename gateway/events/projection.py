@@ -1,4 +1,4 @@
-"""A view: what a subscriber is shown of an event."""
+"""A projection: what a subscriber is shown of an event."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TYPE_URL: Final = "type.googleapis.com/"
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Which fields of events of one type are shown. Subscribers with the same view share the bytes of a delivery."""
+class Projection:
+    """Which fields of events of one type are shown. Subscribers who share it share the bytes of a delivery."""
 
     fields: tuple[str, ...] | None
     """Paths that were asked for; None shows all."""
