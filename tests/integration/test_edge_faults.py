@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import socket
 import ssl
@@ -14,6 +13,7 @@ import pytest
 from cryptography import x509
 
 from mesh.auth import generate_key
+from mesh.jwks import public_jwk
 from mesh.stack import Happening
 from mesh.stack.secrets import write_private
 from tests.conftest import Background
@@ -66,7 +66,7 @@ def test_a_new_key_is_believed_without_a_restart(edge: RunningEdge) -> None:
     token = edge.token(key=other, subject="rotated")
     assert _knows(edge, token) is False
 
-    write_private(file, json.dumps({"keys": [*json.loads(before)["keys"], _jwk(other)]}))
+    write_private(file, json.dumps({"keys": [*json.loads(before)["keys"], public_jwk(other.public_key())]}))
     until(lambda: _knows(edge, token))
     assert edge.get(STATIONS).status_code == 200
 
@@ -133,11 +133,6 @@ def test_a_call_under_way_is_finished_before_the_edge_stops(edge: RunningEdge) -
 def _knows(edge: RunningEdge, token: str) -> bool:
     """Whether the edge believes the token; what the service says to it is another matter."""
     return edge.get("/unknown", token).status_code != 401
-
-
-def _jwk(key) -> dict[str, str]:
-    octets = key.public_key().public_bytes_raw()
-    return {"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(octets).rstrip(b"=").decode(), "kid": "new"}
 
 
 def _connected(edge: RunningEdge) -> ssl.SSLSocket:

@@ -10,7 +10,8 @@ import pytest
 from lienthong.mesh.v1 import ListServicesRequest
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh.client import open_channel
-from mesh.stack import ChildFailed, Happening, Stack
+from mesh.errors import ConfigurationError
+from mesh.stack import Happening, Stack
 
 ENVIRONMENT = ("services.environment.service:EnvironmentService",)
 
@@ -43,9 +44,9 @@ async def test_every_locality_serves_and_is_restarted(tmp_path: Path, database_u
 async def test_a_wrong_setting_stops_the_start_by_name(
     tmp_path: Path, database_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settings of the user reach the services, and one they do not know is named in the error."""
+    """One that no service knows is named before any of them is started."""
     monkeypatch.setenv("LIENTHONG_ENVIRONMENT__NO_SUCH", "1")
 
-    with pytest.raises(ChildFailed, match="LIENTHONG_ENVIRONMENT__NO_SUCH"):
+    with pytest.raises(ConfigurationError, match="LIENTHONG_ENVIRONMENT__NO_SUCH"):
         async with Stack(["hue"], tmp_path, services=ENVIRONMENT, mongodb_uri=database_uri):
             pass
