@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from nameko.extensions import ENTRYPOINT_EXTENSIONS_ATTR, DependencyProvider, Entrypoint
 
 from mesh.contracts import service_descriptor
+from mesh.lookup import Lookup, lookup_of
 from mesh.rpc import contract_of
 from mesh.sector_client import Client
 from mesh.subscribe import Origin, Subscription
@@ -55,6 +56,17 @@ class Declared:
     def on_bus(self) -> bool:
         """Whether it has business at its node's NATS server."""
         return self.emits or bool(self.interests) or hasattr(self.service_cls, "own_streams")
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        """Its RPCs that other localities may ask, and that ask other localities."""
+        methods = self.contract.methods if self.contract else ()
+        return [lookup for method in methods if (lookup := lookup_of(method))]
+
+    @property
+    def answers_lookups(self) -> bool:
+        """Whether it asks the sectors of its locality on behalf of others."""
+        return getattr(self.service_cls, "answers_lookups", False)
 
     def own_streams(self, locality: str) -> list[OwnStream]:
         """Streams it declares beside that of its log: what its class says in `own_streams`."""

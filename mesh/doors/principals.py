@@ -13,6 +13,7 @@ from mesh.contracts import service_descriptor
 from mesh.doors.declared import Declared
 from mesh.doors.rpcs import OpenRpc
 from mesh.doors.subjects import Door, door_of, operators_door
+from mesh.elsewhere import SCOPE as ASK_SCOPE
 from mesh.identity import EDGE, OPERATOR
 from mesh.neighbours import LOG_SCOPE
 
@@ -49,9 +50,10 @@ class Principal:
 def principals(services: Iterable[Declared], locality: str) -> list[Principal]:
     """Returns everybody who may knock at a locality's doors: its services first, then who comes from outside them."""
     declared = sorted(services, key=lambda one: one.name)
+    lookups = {lookup.scope for one in declared for lookup in one.lookups}
     databases = tuple((database_name(locality, one.name), _READ) for one in declared)
     return [
-        *(_service(one, locality) for one in declared),
+        *(_service(one, locality, lookups) for one in declared),
         Principal(OPERATOR, frozenset({ALL_SCOPES}), door=operators_door(), databases=databases),
         Principal(HUB, frozenset({"exchange.read"})),
         Principal(EDGE, frozenset(), public_only=True),
@@ -59,16 +61,16 @@ def principals(services: Iterable[Declared], locality: str) -> list[Principal]:
     ]
 
 
-def _service(service: Declared, locality: str) -> Principal:
+def _service(service: Declared, locality: str, lookups: set[str]) -> Principal:
     return Principal(
         service.name,
-        frozenset(_scopes(service)),
+        frozenset(_scopes(service) | (lookups if service.answers_lookups else set())),
         door=door_of(service, locality) if service.on_bus else CLOSED,
         databases=((database_name(locality, service.name), _READ_WRITE),),
     )
 
 
 def _scopes(service: Declared) -> set[str]:
-    """What it asks of others: logs that fill the holes of what it reads, and the contracts it calls."""
+    """What it asks of others: the contracts it calls, logs that fill the holes of what it reads, lookups elsewhere."""
     called = {method_scope(method) for name in service.calls for method in service_descriptor(name).methods}
-    return called | ({LOG_SCOPE} if service.interests else set())
+    return called | ({LOG_SCOPE} if service.interests else set()) | ({ASK_SCOPE} if service.lookups else set())

@@ -70,6 +70,8 @@ class ExchangeService:
     settings = Config(ExchangeSettings)
     reads_events = LOCAL
     """An agreement can name any event born here."""
+    answers_lookups = True
+    """An agreement can name any lookup; it is asked of the sector here that answers it."""
 
     @classmethod
     def log_subjects(cls, locality: str) -> list[str]:

@@ -27,7 +27,7 @@ from mesh.sharing import received_stream, share_stream
 from mesh.stack import Stack
 from mesh.stack.guests import admit, guests
 from mesh.stack.nkey import kept_nkey
-from mesh.subscribe import ANY, LOCAL, PEERS
+from mesh.subscribe import ANY, LOCAL, PEERS, Origin
 from tests.conftest import Background
 from tests.hosts import eventually
 from tests.integration.doors import HERE, THERE, knocker
@@ -72,16 +72,11 @@ def own_streams(principal: str) -> set[str]:
     return {events_stream(HERE, principal)} | border
 
 
-def reads_every_topic(principal: str) -> bool:
-    """Whether its interest is in every stream, also in those that hold nothing of it."""
-    return any(not interest.topic for interest in SERVICES[principal].interests)
-
-
 def may_read(principal: str, stream: str, origin: str, sector: str, topic: str) -> bool:
     """Whether somebody may read a topic of some locality's events from a stream."""
     service = SERVICES[principal]
-    if reads_every_topic(principal):
-        return origin == HERE or service.interests[0].origin is ANY
+    if everything := reads_everything(principal):
+        return everything is ANY or origin == HERE
     streams = {LOCAL: events_stream(HERE, sector), PEERS: events_stream(HERE, EXCHANGE)}
     return any(
         (interest.sector, interest.topic) == (sector, topic)
@@ -91,6 +86,11 @@ def may_read(principal: str, stream: str, origin: str, sector: str, topic: str) 
         for interest in service.interests
         for kind in (LOCAL, PEERS)
     )
+
+
+def reads_everything(principal: str) -> Origin | None:
+    """Whose events a service reads whatever they are."""
+    return next((interest.origin for interest in SERVICES[principal].interests if not interest.topic), None)
 
 
 class TestPublishing:
@@ -180,9 +180,9 @@ class TestStreams:
 
         open_cells = {subject for subject, cell in cells.items() if may_read(principal, *cell)}
         border = {received} if principal == EXCHANGE else set()
-        whole = all_of if reads_every_topic(principal) and principal != EXCHANGE else set()
-        assert tried.open(knocked) == open_cells | border | whole
-        if not reads_every_topic(principal):
+        everything = all_of if reads_everything(principal) is ANY else set()
+        assert tried.open(knocked) == open_cells | border | everything
+        if not reads_everything(principal):  # else it is asked of every stream, also of those that hold nothing of it
             assert [subject for subject in open_cells if "error" in tried.answers[subject]] == []
 
     async def test_an_operator_reads_everything_and_changes_nothing(self, stack: Stack) -> None:

@@ -159,3 +159,21 @@ def test_local_interest_stays_at_home() -> None:
         def raised(self, alert, event): ...
 
     assert not [subject for subject in door_of(declared(AtHome), "hue").publish if "EXCHANGE" in subject]
+
+
+def test_a_lookup_is_asked_of_the_exchange_and_answered_through_it() -> None:
+    """The sector asks its exchange for what is elsewhere; the exchange asks the sector for what others may know."""
+
+    class Air:
+        name = "environment"
+
+    class Border:
+        name = "exchange"
+        answers_lookups = True
+
+    air, border = principals([declared(Air), declared(Border)], "hue")[:2]
+    looked_up = {lookup.scope for lookup in declared(Air).lookups}
+
+    assert looked_up
+    assert air.scopes == {"exchange.ask"}
+    assert border.scopes == looked_up

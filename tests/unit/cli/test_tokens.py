@@ -22,7 +22,9 @@ def folder(tmp_path: Path) -> Path:
     """Of a mesh that runs Huế."""
     keys = Keys(tmp_path / "keys")
     keys.jwks_file("hue")
-    hue = LocalityEndpoints(grpc="127.0.0.1:1", nats="nats://127.0.0.1:2", token=keys.operator_token("hue"))
+    hue = LocalityEndpoints(
+        grpc="127.0.0.1:1", nats="nats://127.0.0.1:2", token=keys.operator_token("hue"), ca="", credentials=""
+    )
     endpoints = Endpoints.model_construct(
         pid=os.getpid(), mongodb="mongodb://x/", hub=None, hub_applied=None, localities={"hue": hue}, processes={}
     )
