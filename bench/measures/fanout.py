@@ -39,7 +39,7 @@ def _ratios(name: str, runs: dict[str, list[Figures]]) -> list[Ratio]:
 
     return [
         ratio("delivered", "delivered_per_s", "deliveries/s", at_least=0.9),
-        ratio("processor time", "server_us_per_delivery", "µs/delivery", at_most=2.0),
+        ratio("processor time", "server_us_per_delivery", "µs/delivery", at_most=1.5),
         # Ours commits each event and takes it over the bus first.
         ratio("latency p50", "p50_ms", "ms"),
         ratio("latency p99", "p99_ms", "ms"),
