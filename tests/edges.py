@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from mesh.stack import Stack
 from mesh.stack.envoy_admin import EnvoyAdmin
 from mesh.stack.keys import Keys
 from tests.conftest import Background
+from tests.identity_provider import ISSUER, IdentityProvider
 
 SERVICES = ("services.environment.service:EnvironmentService",)
 READ, WRITE = "environment.read", "environment.write"
@@ -129,17 +131,27 @@ def until(check: Callable[[], Any], within_s: float = 30.0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def edge(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
+def identity_provider() -> Iterator[IdentityProvider]:
+    """Whom hue believes beside itself."""
+    with IdentityProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def edge(
+    background: Background, tmp_path_factory: pytest.TempPathFactory, identity_provider: IdentityProvider
+) -> Iterator[RunningEdge]:
     """Hue, its environment sector and its edge."""
     with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("LIENTHONG_AUTH__ISSUERS", json.dumps({ISSUER: {"jwks": identity_provider.jwks}}))
         variables.setenv("LIENTHONG_EDGE__REQUESTS_PER_SECOND", "20")
         variables.setenv("LIENTHONG_EDGE__BURST", "60")
         yield from running_edge(background, tmp_path_factory.mktemp("edge"))
 
 
-def running_edge(background: Background, folder: Path) -> Iterator[RunningEdge]:
+def running_edge(background: Background, folder: Path, services: Sequence[str] = SERVICES) -> Iterator[RunningEdge]:
     """Starts hue with its edge, and stops it."""
-    stack = Stack(["hue"], folder, services=SERVICES)
+    stack = Stack(["hue"], folder, services=services)
     background.run(stack.__aenter__())
     try:
         yield RunningEdge(stack, background)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gateway.edge import inside
-from gateway.edge.issuers import cluster_name
+from gateway.edge.issuers import believed
 from gateway.edge.settings import EdgeSettings
 from mesh.identity import Identity, server_name
 from mesh.stack.edge_place import EdgePlace
@@ -24,7 +24,8 @@ def clusters(
     services: Iterable[str], place: EdgePlace, settings: EdgeSettings, secrets: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Returns all of them; `services` are names, `secrets` says where certificates come from."""
-    issuers = [_keys(cluster_name(oidc), oidc.jwks_uri, settings.ca_bundle) for oidc in settings.issuers.values()]
+    remote = {one.cluster: one.jwks for one in believed(place) if one.is_remote}
+    issuers = [_keys(cluster, uri, settings.ca_bundle) for cluster, uri in remote.items()]
     own = [_service(name, place, secrets) for name in services]
     return [*own, *issuers, inside.cluster(), _collector(place.collector)]
 
@@ -85,11 +86,14 @@ def _mutual_tls(locality: str, secrets: dict[str, Any]) -> dict[str, Any]:
 
 
 def _keys(name: str, uri: str, ca_bundle: Path) -> dict[str, Any]:
+    """In the clear only on this machine; the setting allows nothing else."""
     url = urlsplit(uri)
-    assert url.hostname is not None
+    host = url.hostname or ""
+    if url.scheme == "http":
+        return _cluster(name, host, url.port or 80)
     trusted = {"validation_context": {"trusted_ca": {"filename": str(ca_bundle)}}}
-    tls = {"@type": _TLS, "sni": url.hostname, "auto_sni_san_validation": True, "common_tls_context": trusted}
-    return _cluster(name, url.hostname, url.port or 443) | {
+    tls = {"@type": _TLS, "sni": host, "auto_sni_san_validation": True, "common_tls_context": trusted}
+    return _cluster(name, host, url.port or 443) | {
         "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}
     }
 

@@ -12,8 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from gateway.edge.clusters import clusters
 from gateway.edge.documents import documents
-from gateway.edge.inside import KEYS_PATH
-from gateway.edge.issuers import providers, token_rules
+from gateway.edge.issuers import believed, key_files, providers, token_rules
 from gateway.edge.public_api import public_methods
 from gateway.edge.replies import CLIENT_TYPE, replies
 from gateway.edge.routes import routes
@@ -39,6 +38,7 @@ _template: Final = Environment(undefined=StrictUndefined, autoescape=False).from
 def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings) -> dict[str, Any]:
     """Returns the configuration."""
     methods = public_methods(PublicContracts())
+    issuers = believed(place)
     offered = documents(its_files.documents)
     from_files = {name: _from_file(its_files, name) for name in secrets(place.credentials)}
     text = _template.render(
@@ -48,15 +48,15 @@ def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings
         certificate=from_files["certificate"],
         clusters=clusters(sorted({method.service for method in methods}), place, settings, from_files),
         origins=[_origin(origin) for origin in settings.cors_origins],
-        providers=providers(place, settings),
-        token_rules=token_rules([place.locality, *settings.issuers], [HEALTH, *(one.path for one in offered)]),
+        providers=providers(issuers),
+        token_rules=token_rules(issuers, [HEALTH, *(one.path for one in offered)]),
         bucket=_bucket(settings),
         transcoder=transcoder(methods, descriptors_file(), settings),
         routes=routes(methods, offered, descriptors_file(), settings),
         replies=replies(),
         client_type=CLIENT_TYPE,
         token=TOKEN,
-        keys_path=KEYS_PATH,
+        key_files=key_files(issuers),
         access_log=ACCESS_LOG,
         tracer=tracer(place.locality),
     )
@@ -79,7 +79,8 @@ def configure(place: EdgePlace, its_files: EdgeFiles) -> EdgeCommand:
     own = load()
     settings = own.section("edge")
     assert isinstance(settings, EdgeSettings)
-    file = write(replace(place, collector=place.collector or own.otlp_endpoint), its_files, settings)
+    place = replace(place, issuers=own.auth.issuers, collector=place.collector or own.otlp_endpoint)
+    file = write(place, its_files, settings)
     return EdgeCommand(file, settings.program, settings.threads, settings.drain_timeout_s)
 
 

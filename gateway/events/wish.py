@@ -66,15 +66,19 @@ def _types(names: Collection[str], caller: Caller, catalogue: Catalogue) -> list
         raise _unknown(unknown[0], list(names).index(unknown[0]), catalogue)
     if denied := [kind for kind in known if not caller.allows(read_scope(kind))]:
         scopes = sorted({read_scope(kind) for kind in denied})
-        names_of_them = ", ".join(kind.name for kind in denied)
-        raise PermissionDenied(f"the token lacks scope {' '.join(scopes)} for {names_of_them}", scope=" ".join(scopes))
+        theirs = ", ".join(kind.name for kind in denied)
+        refused = PermissionDenied(f"the token lacks scope {' '.join(scopes)} for {theirs}", scope=" ".join(scopes))
+        raise refused.note(types=theirs)
     return known
 
 
 def _readable(caller: Caller, catalogue: Catalogue) -> list[EventType]:
     readable = [kind for kind in catalogue if caller.allows(read_scope(kind))]
     if not readable:
-        raise PermissionDenied("the token has no sector's read scope, as environment.read", scope="environment.read")
+        refused = PermissionDenied(
+            "the token has no scope to read a sector, as environment.read", scope="environment.read"
+        )
+        raise refused.note(types="any")
     return readable
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh.config import IssuerSettings
+
 
 @dataclass(frozen=True, slots=True)
 class EdgePlace:
@@ -23,6 +25,8 @@ class EdgePlace:
     """Folder with `tls.pem`, `tls-key.pem` and `ca.pem`, each replaced in one step when it is renewed."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Addresses of services that have one of their own, by name."""
+    issuers: Mapping[str, IssuerSettings] = field(default_factory=dict)
+    """Who else may sign tokens, by the name in their claim `iss`; by default those of the settings."""
     collector: str | None = None
     """OTLP/gRPC collector that takes spans, `http://host:port`; by default that of the settings."""
 

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from mesh.client import open_channel
+from mesh.config import load
 from mesh.stack.keys import Keys
 from mesh.stack.process import Child, ChildEvent
 from mesh.tls import Tls
@@ -47,8 +48,13 @@ def service_settings(
         "LIENTHONG_GRPC_PORT": port,
         "LIENTHONG_PEERS": json.dumps({slug: address for slug, address in addresses.items() if slug != locality}),
         "LIENTHONG_AUTH__PRIVATE_KEY_FILE": str(keys.file(locality)),
-        "LIENTHONG_AUTH__ISSUERS": json.dumps(keys.issuers(addresses)),
+        "LIENTHONG_AUTH__ISSUERS": json.dumps(_issuers_of_the_user() | keys.issuers(addresses)),
     }
+
+
+def _issuers_of_the_user() -> dict[str, dict[str, str]]:
+    issuers = load().auth.issuers
+    return {name: issuer.model_dump(mode="json", exclude_none=True) for name, issuer in issuers.items()}
 
 
 def service_child(

@@ -42,7 +42,7 @@ async def test_subscribers_in_another_locality_miss_nothing_either(stack: Stack)
     """What an agreement brings is read from the exchange's log there; its process is killed."""
     campaign = Campaign(stack, "outside-there")
     load = campaign.load(rate=100)
-    place = TrialAt(stack.grpc_address(THERE), stack.token(THERE))
+    place = TrialAt(stack.grpc_address(THERE), stack.token(THERE), stack.tls(THERE))
     async with Audience(place, load.keys) as audience:
         async with load:
             await load.acknowledged(60)

@@ -17,7 +17,9 @@ _WROTE_TOO_LATE = "Internal error from Core"
 async def lets_in(channel: grpc.aio.Channel, rpc: OpenRpc, token: str) -> bool:
     """Calls with an empty request: who is let in mostly hears what is wrong with it.
 
-    Who is not hears UNAUTHENTICATED, or PERMISSION_DENIED for what it came with.
+    Who is not hears UNAUTHENTICATED, or PERMISSION_DENIED naming the scope it lacks or whose certificate it has. The
+    exchange also refuses whoever has no agreement, and names the agreement; the event gateway whoever may read none of
+    the types, and names the types: that is behind the door.
     """
     metadata = [("authorization", f"Bearer {token}")] if token else []
     try:
@@ -26,16 +28,9 @@ async def lets_in(channel: grpc.aio.Channel, rpc: OpenRpc, token: str) -> bool:
         if answer.details() == _WROTE_TOO_LATE:
             return await lets_in(channel, rpc, token)
         if answer.code() is grpc.StatusCode.PERMISSION_DENIED:
-            return _is_behind_the_door(answer, rpc)
+            return bool({"agreement", "types"} & detail_of(answer, "ErrorInfo").metadata.keys())
         return answer.code() is not grpc.StatusCode.UNAUTHENTICATED
     return True
-
-
-def _is_behind_the_door(refusal: grpc.aio.AioRpcError, rpc: OpenRpc) -> bool:
-    """Whether a handler refused: for want of an agreement, or of a further scope for what was asked of it."""
-    named = detail_of(refusal, "ErrorInfo").metadata
-    wants_more = (refusal.details() or "").startswith("the token ") and named.get("scope") != rpc.scope
-    return "agreement" in named or wants_more
 
 
 async def _call(channel: grpc.aio.Channel, rpc: OpenRpc, metadata: list[tuple[str, str]]) -> None:

@@ -1,4 +1,7 @@
-"""MongoDB's own doors: each service opens its database and no other."""
+"""Users of the embedded MongoDB: how they are made and kept, and who connects as whom.
+
+That each opens its own database and no other: `test_doors_databases.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from mesh.container import database_name
 from mesh.databases import Databases, password_file
 from mesh.errors import ConfigurationError
 from mesh.members import Members
-from mesh.stack import Stack
 from mesh.stack.database_users import READER, Client, as_user, keep_reader, keep_services
 from mesh.stack.mongod import Mongod
 from mesh.stack.ports import free_port
@@ -53,18 +55,6 @@ def _client(mongod: RunningMongod, credentials: Path, slug: str, service: str) -
     name = database_name(slug, service)
     password = password_file(credentials / slug, service).read_text()
     return MongoClient(as_user(mongod.uri), username=name, password=password, authSource=name)
-
-
-def test_each_service_opens_its_own_database_and_no_other(clients: dict[tuple[str, str], Any]) -> None:
-    """Neither another service's, nor its own in another locality; neither to read nor to write."""
-    opened = {
-        (principal, owner)
-        for principal, client in clients.items()
-        for owner in PRINCIPALS
-        if _writes(client, database_name(*owner)) or _reads(client, database_name(*owner))
-    }
-
-    assert opened == {(principal, principal) for principal in PRINCIPALS}
 
 
 @pytest.mark.parametrize("database", ["admin", "local", "config"])
@@ -236,14 +226,3 @@ async def _running(mongod: Mongod) -> AsyncIterator[None]:
         yield
     finally:
         await mongod.child.stop()
-
-
-class TestAStack:
-    """Whose mongod has users."""
-
-    async def test_lets_in_nobody_without_a_password(self, tmp_path: Path) -> None:
-        async with Stack([HERE], tmp_path, serve=False) as stack:
-            async with AsyncMongoClient[dict[str, Any]](as_user(stack.mongodb_uri)) as nobody:
-                with pytest.raises(OperationFailure):
-                    await nobody.list_database_names()
-            assert password_file(tmp_path / "credentials" / HERE, "health").stat().st_mode & 0o777 == 0o600

@@ -30,16 +30,17 @@ PRINCIPALS = {principal.name: principal for principal in principals(SERVICES, "d
 class Locality:
     """One process with every installed service, and somebody else's key that it trusts."""
 
-    def __init__(self, home: Home, host: Host, elsewhere: str) -> None:
+    def __init__(self, home: Home, host: Host, elsewhere: str, key: object) -> None:
         self._home = home
         self._channel = home.channel(host)
         self._elsewhere = elsewhere
+        self._key = key
 
     def own_token(self, *scopes: str) -> str:
         return self._home.token(*scopes)
 
     def peers_token(self, *scopes: str) -> str:
-        return self._home.token(*scopes, key=self._home.keys.private(self._elsewhere), issuer=self._elsewhere)
+        return self._home.token(*scopes, key=self._key, issuer=self._elsewhere)
 
     def token_of(self, principal: Principal) -> str:
         """What the principal calls with."""
@@ -55,15 +56,14 @@ async def locality(empty_nats: RunningNats, mongod: RunningMongod, homes: Homes)
     """Every installed service in one process."""
     home = homes(mongod=None, nats=empty_nats)
     elsewhere = "hue" if home.locality != "hue" else "da-nang"
-    auth = {
-        "private_key_file": str(home.keys.file(home.locality)),
-        "issuers": home.keys.issuers([home.locality, elsewhere]),
-    }
+    key = home.keys.private(elsewhere)
+    believed = home.keys.issuers([home.locality, elsewhere])
+    auth = {"private_key_file": str(home.keys.file(home.locality)), "issuers": believed}
     servers = {"mongodb_uri": home.mongodb_uri, "nats_url": home.nats_url}
     host = Host(load({}, locality=home.locality, insecure=True, auth=auth, **servers), CLASSES)
     home._hosts.append(host)
     await host.start()
-    return Locality(home, host, elsewhere)
+    return Locality(home, host, elsewhere, key)
 
 
 @pytest.mark.timeout(120)

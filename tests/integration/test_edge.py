@@ -24,9 +24,21 @@ from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from lienthong.mesh.v1 import ListServicesRequest
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh.auth import generate_key
-from tests.edges import READ, STATIONS, WRITE, RunningEdge, bearer, edge, station, station_message, until
+from tests.edges import (
+    READ,
+    STATIONS,
+    WRITE,
+    RunningEdge,
+    bearer,
+    edge,
+    identity_provider,
+    station,
+    station_message,
+    until,
+)
+from tests.identity_provider import IdentityProvider
 
-__all__ = ["edge"]
+__all__ = ["edge", "identity_provider"]
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PAGE = "https://page.example"
@@ -197,6 +209,16 @@ class TestTokens:
     def test_are_not_taken_from_the_url(self, edge: RunningEdge) -> None:
         """URLs end up in logs."""
         assert edge.get(f"{STATIONS}?access_token={edge.token()}", None).status_code == 401
+
+    def test_of_a_configured_identity_provider_are_taken(
+        self, edge: RunningEdge, identity_provider: IdentityProvider
+    ) -> None:
+        """By edge and services alike; for what they say and no more."""
+        taken = edge.get(STATIONS, identity_provider.token("hue", READ))
+        elsewhere = edge.get(STATIONS, identity_provider.token("da-nang", READ))
+        other_scope = edge.get(STATIONS, identity_provider.token("hue", "health.read"))
+
+        assert [answer.status_code for answer in (taken, elsewhere, other_scope)] == [200, 401, 403]
 
     def test_without_the_scope_are_told_which(self, edge: RunningEdge) -> None:
         """Reading does not entitle to writing."""

@@ -252,6 +252,7 @@ async def test_a_type_whose_scope_is_missing_is_named(home: Home) -> None:
 
     assert isinstance(error, PermissionDenied)
     assert error.scope == "trial.read"
+    assert error.noted["types"] == RECORDED
     assert RECORDED in error.message
 
 

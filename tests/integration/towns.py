@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -125,6 +125,3 @@ class Towns:
         except grpc.aio.AioRpcError as error:
             return error
         raise AssertionError(f"it was answered: {answer}")
-
-
-MakeTowns = Callable[..., Towns]

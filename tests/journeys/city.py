@@ -48,6 +48,7 @@ class City:
     """Calls the services of a locality with the operator's token."""
 
     def __init__(self, at):
+        self.at = at
         self._channel = open_channel(at.grpc, Tls.of(at.credentials))
         self._token = ("authorization", f"Bearer {at.token}")
         self.environment = EnvironmentServiceStub(self._channel)

@@ -1,8 +1,10 @@
 """Đà Nẵng looks up the air of Huế: one trace over the border, one record in Huế, and nothing once it is revoked."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import grpc
+import httpx
 import pytest
 
 from lienthong.environment.v1 import (
@@ -57,10 +59,15 @@ async def test_a_neighbour_s_air_is_looked_up_while_an_agreement_grants_it(start
     assert days.days
     assert not days.withheld
     await _assert_one_trace(receiver)
+    over_json = await _over_json(da_nang, f"/environment/v1/stations/{STATION.id}/hours?locality=hue")
+    assert over_json.status_code == 200
+    told = [hour.get("index", 0) for hour in over_json.json()["hours"]]  # absent where it cannot be computed
+    assert told == [hour.index for hour in hours.hours]
+    assert "hours.means" in over_json.json()["withheld"]
 
     records = (await hue.call(hue.exchange.ListLookups, ListLookupsRequest())).lookups
     first = records[-1]
-    assert [record.outcome for record in records] == 4 * ["OK"]
+    assert [record.outcome for record in records] == 5 * ["OK"]
     assert (first.recipient, first.agreement, first.purpose) == ("da-nang", AGREEMENT, "public-health warning")
     assert (first.rpc, first.trace_id) == ("lienthong.environment.v1.EnvironmentService/ListStations", TRACE)
 
@@ -69,6 +76,16 @@ async def test_a_neighbour_s_air_is_looked_up_while_an_agreement_grants_it(start
         await da_nang.call(da_nang.environment.ListStations, ListStationsRequest(locality="hue"))
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
     assert detail_of(refused.value, "ErrorInfo").metadata == {"agreement": AGREEMENT}
+    over_json = await _over_json(da_nang, "/environment/v1/stations?locality=hue")
+    assert over_json.status_code == 403
+    assert AGREEMENT in over_json.json()["message"]
+
+
+async def _over_json(city, path):
+    """What an outsider gets who knows the address of the edge and nothing else."""
+    believed = ssl.create_default_context(cafile=city.at.ca)
+    async with httpx.AsyncClient(base_url=city.at.edge, verify=believed) as client:
+        return await client.get(path, headers={"authorization": f"Bearer {city.at.token}"}, timeout=20)
 
 
 async def _bad_hours(city):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -47,6 +47,7 @@ def _without_times(point: Any) -> Any:
 
 
 @pytest.mark.parametrize("temporality", [AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA])
+@settings(deadline=None)
 @given(before=st.lists(measured), after=st.lists(measured))
 def test_it_adds_up_what_the_sdk_would(
     temporality: AggregationTemporality, before: list[Measured], after: list[Measured]

@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 from gateway.edge.configuration import configuration, write
-from gateway.edge.settings import EdgeSettings, OidcIssuer
+from gateway.edge.settings import EdgeSettings
+from mesh.config import IssuerSettings
 from mesh.stack import binaries
 from mesh.stack.certificates import Certificates
 from mesh.stack.edge_place import EdgeFiles, EdgePlace
 from mesh.stack.keys import Keys
 
-ISSUERS = {"https://id.example/realm": OidcIssuer(jwks_uri="https://id.example/keys", audience="hue")}
+ISSUERS = {
+    "https://id.example/realm": IssuerSettings(jwks="https://id.example/keys", audience="hue"),
+    "da-nang": IssuerSettings(jwks="https://da-nang.example/keys", locality="da-nang"),
+}
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def its_files(tmp_path: Path) -> EdgeFiles:
     ("settings", "surroundings"),
     [
         (EdgeSettings(), {}),
-        (EdgeSettings(issuers=ISSUERS, cors_origins=["https://page.example"]), {}),
+        (EdgeSettings(cors_origins=["https://page.example"]), {"issuers": ISSUERS}),
         (EdgeSettings(), {"collector": "http://collector:4317", "elsewhere": {"health": "health:7000"}}),
     ],
     ids=["as it comes", "with another issuer", "with a collector, as on Kubernetes"],
@@ -79,6 +83,13 @@ def test_all_but_open_paths_need_a_token(place: EdgePlace, its_files: EdgeFiles)
     ]
     assert rules[-1]["match"] == {"prefix": "/"}
     assert rules[-1]["requires"] == {"provider_name": "hue"}
+
+
+def test_tokens_of_other_localities_are_not_for_outsiders(place: EdgePlace, its_files: EdgeFiles) -> None:
+    """They are for exchanges; those of an identity provider that speaks for this locality are taken."""
+    found = configuration(replace(place, issuers=ISSUERS), its_files, EdgeSettings())
+
+    assert set(_filter(found, "envoy.filters.http.jwt_authn")["providers"]) == {"hue", "https://id.example/realm"}
 
 
 def test_administration_is_a_socket_that_only_its_user_opens(place: EdgePlace, its_files: EdgeFiles) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from gateway.api.contracts import Contracts
+from gateway.api.contracts import Contracts, installed
+from gateway.api.examples import example
 from lienthong.environment.v1 import LIFT_REASON_NO_DATA, AirQualityAlertLifted
 from mesh.events import event_subject, new_event, to_headers
 
@@ -93,3 +96,24 @@ def test_headers_of_another_type_do_not_fit(asyncapi_document: dict[str, Any], h
     schema = message["headers"] | {"components": asyncapi_document["components"]}
 
     assert not Draft202012Validator(schema).is_valid(headers)
+
+
+@pytest.mark.parametrize("name", sorted(event.full_name for event in installed().events()))
+def test_a_delivery_fits_the_message_of_its_type_and_of_no_other(asyncapi_document: dict[str, Any], name: str) -> None:
+    """As the gateway writes it: a CloudEvent whose data has its type beside its fields."""
+    contracts = installed()
+    event: Any = GetMessageClass(contracts.message(name))()
+    ParseDict(example(contracts.message(name)), event)
+    delivery: Any = GetMessageClass(contracts.message("lienthong.gateway.v1.SubscribeResponse"))(cursor="c")
+    delivery.event.type = name
+    delivery.event.data.Pack(event)
+
+    written = MessageToDict(delivery, descriptor_pool=contracts.pool)
+
+    fitting = {
+        other
+        for other, message in asyncapi_document["components"]["messages"].items()
+        if other.endswith(".delivery")
+        and Draft202012Validator(message["payload"] | {"components": asyncapi_document["components"]}).is_valid(written)
+    }
+    assert fitting == {f"{name}.delivery"}
