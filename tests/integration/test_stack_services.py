@@ -10,7 +10,8 @@ import pytest
 from lienthong.mesh.v1 import ListServicesRequest
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh.client import open_channel
-from mesh.stack import ChildFailed, Happening, Stack
+from mesh.errors import ConfigurationError
+from mesh.stack import Happening, Stack
 
 ENVIRONMENT = ("services.environment.service:EnvironmentService",)
 
@@ -46,6 +47,6 @@ async def test_a_wrong_setting_stops_the_start_by_name(
     """Settings of the user reach the services, and one they do not know is named in the error."""
     monkeypatch.setenv("LIENTHONG_ENVIRONMENT__NO_SUCH", "1")
 
-    with pytest.raises(ChildFailed, match="LIENTHONG_ENVIRONMENT__NO_SUCH"):
+    with pytest.raises(ConfigurationError, match="LIENTHONG_ENVIRONMENT__NO_SUCH"):
         async with Stack(["hue"], tmp_path, services=ENVIRONMENT, mongodb_uri=database_uri):
             pass
