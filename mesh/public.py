@@ -32,8 +32,9 @@ class PublicContracts:
         for file in known.values():
             if file.package in (_ERRORS, *(service.file.package for service in public)):
                 _take(file, known, wanted)
+        self.described = FileDescriptorSet(file=wanted.values())
+        """Files of packages with a public service, and their imports, each after what it imports."""
         self.pool = _pool(wanted.values())
-        """Files of packages with a public service, and their imports."""
         self.services = tuple(self.pool.FindServiceByName(name) for name in sorted(s.full_name for s in public))
         """By name. One URL opens a service as a whole: streams that JSON cannot carry are for gRPC."""
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The gateway with nothing but curl: a call, a mistake, and ten seconds of events.
 #   export LIENTHONG_TOKEN=$(lienthong token --subject curl --scope events.read --scope environment.read)
-#   examples/gateway/call.sh https://127.0.0.1:8443 .lienthong/ca.pem
+#   examples/gateway/call.sh https://127.0.0.1:8443 .lienthong/credentials/ca.pem
 set -euo pipefail
 gateway=$1 ca=$2
 

@@ -1,7 +1,7 @@
 """Lists the stations of a locality with their last closed hour: plain calls, blocking.
 
 export LIENTHONG_TOKEN=$(lienthong token --subject lister --scope environment.read)
-python examples/gateway/stations.py https://127.0.0.1:8443 --ca .lienthong/ca.pem
+python examples/gateway/stations.py https://127.0.0.1:8443 --ca .lienthong/credentials/ca.pem
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The three documents as files, for the edge to serve."""
+"""The documents as files, for the edge to serve: three to read, and descriptors for clients without generated code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gateway.api.asyncapi import asyncapi
 from gateway.api.contracts import Contracts, installed
 from gateway.api.openapi import openapi
 from gateway.api.page import page
+from mesh.public import PublicContracts
 
 
 def _json(document: object) -> str:
@@ -31,8 +32,17 @@ def document(name: str) -> str:
 
 
 def write_documents(folder: Path) -> list[Path]:
-    """Writes all documents into a folder; takes about a second."""
+    """Writes all documents into a folder, and `descriptors.pb`; takes about a second."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (file, _) in DOCUMENTS.items():
         (folder / file).write_text(document(name), encoding="utf-8")
+    (folder / "descriptors.pb").write_bytes(descriptors())
     return [folder / file for file, _ in DOCUMENTS.values()]
+
+
+def descriptors() -> bytes:
+    """A serialized `google.protobuf.FileDescriptorSet` of the public contracts, without comments."""
+    described = PublicContracts().described
+    for file in described.file:
+        file.ClearField("source_code_info")
+    return described.SerializeToString()

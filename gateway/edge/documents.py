@@ -10,6 +10,7 @@ _CONTENT_TYPES: Final = {
     "openapi.json": "application/json",
     "asyncapi.json": "application/json",
     "docs.html": "text/html; charset=utf-8",
+    "descriptors.pb": "application/x-protobuf",
 }
 
 

@@ -42,12 +42,16 @@ def routes(
 
 def _to_document(document: Document) -> dict[str, Any]:
     body = {"filename": str(document.file), "watched_directory": {"path": str(document.file.parent)}}
-    content_type = {"header": {"key": "content-type", "value": document.content_type}}
+    # Envoy's CORS filter passes over direct responses; and what is public may be read by any page.
+    headers = {"content-type": document.content_type, "access-control-allow-origin": "*"}
     return {
         "name": document.path,
         "match": {"path": document.path},
         "direct_response": {"status": 200, "body": body},
-        "response_headers_to_add": [content_type | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
+        "response_headers_to_add": [
+            {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+            for key, value in headers.items()
+        ],
     }
 
 

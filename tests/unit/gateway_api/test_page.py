@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from gateway.api.contracts import Contracts
 from gateway.api.documents import DOCUMENTS, document, write_documents
@@ -86,6 +87,10 @@ def test_documents_are_written_for_the_edge(tmp_path: Path) -> None:
 
     assert [path.name for path in written] == ["openapi.json", "asyncapi.json", "docs.html"]
     assert [path.read_text("utf-8") for path in written] == [document(name) for name in DOCUMENTS]
+    described = FileDescriptorSet.FromString((tmp_path / "api" / "descriptors.pb").read_bytes())
+    services = {service.name for file in described.file for service in file.service}
+    assert "EventGateway" in services
+    assert not services & {"ExchangeService", "NodeService"}
 
 
 def test_an_event_tells_the_scopes_that_a_subscriber_needs(shown: str) -> None:
