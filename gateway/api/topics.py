@@ -34,8 +34,8 @@ def topics(contracts: Contracts) -> list[Topic]:
 
 
 def sector_of(event: Any) -> str:
-    """From the package: `lienthong.<sector>.v1`."""
-    return str(event.file.package.split(".")[1])
+    """From the package: `lienthong.<sector>.v1`, or `<sector>.v1` of somebody else."""
+    return str(event.file.package.split(".")[-2])
 
 
 def read_scope(event: Any) -> str:
