@@ -10,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import httpx
 import pytest
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from lienthong.environment.v1 import (
     GetStationRequest,
@@ -124,6 +127,29 @@ class TestDiscovering:
         assert environment.file_descriptor_response.file_descriptor_proto
         assert {node.error_response.error_code, exchange.error_response.error_code} == {5}
 
+    def test_a_generic_client_discovers_and_calls(self, edge: RunningEdge) -> None:
+        """gRPC's own, that knows address, authority and token; no contract of ours is imported by it."""
+        credentials = grpc.composite_channel_credentials(
+            grpc.ssl_channel_credentials(edge.ca.read_bytes()), grpc.access_token_call_credentials(edge.token())
+        )
+        with grpc.secure_channel(f"localhost:{edge.port}", credentials) as channel:
+            database = ProtoReflectionDescriptorDatabase(channel)
+            names = [name for name in database.get_services() if name.endswith("EnvironmentService")]
+            [method] = [
+                method
+                for name in names
+                for method in DescriptorPool(database).FindServiceByName(name).methods
+                if method.name == "ListStations"
+            ]
+            request, answer = map(message_factory.GetMessageClass, (method.input_type, method.output_type))
+            listed = channel.unary_unary(
+                f"/{method.containing_service.full_name}/{method.name}",
+                request_serializer=request.SerializeToString,
+                response_deserializer=answer.FromString,
+            )(json_format.ParseDict({"pageSize": 1}, request()), timeout=10)
+
+        assert len(json_format.MessageToDict(listed).get("stations", [])) <= 1
+
     def test_reflection_needs_a_token(self, edge: RunningEdge) -> None:
         """Who has none discovers nothing by it."""
         with pytest.raises(grpc.RpcError) as refused:
@@ -133,7 +159,12 @@ class TestDiscovering:
 
     @pytest.mark.parametrize(
         ("path", "kind"),
-        [("/openapi.json", "application/json"), ("/asyncapi.json", "application/json"), ("/docs", "text/html")],
+        [
+            ("/openapi.json", "application/json"),
+            ("/asyncapi.json", "application/json"),
+            ("/docs", "text/html"),
+            ("/descriptors.pb", "application/x-protobuf"),
+        ],
     )
     def test_documents_are_open(self, edge: RunningEdge, path: str, kind: str) -> None:
         """They say nothing that is not public."""
@@ -141,6 +172,7 @@ class TestDiscovering:
 
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["access-control-allow-origin"] == "*"
 
     @pytest.mark.parametrize(
         ("method", "request_"),
