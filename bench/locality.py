@@ -18,6 +18,7 @@ NEIGHBOUR = "bench.services:NeighbourService"
 HOUR = "bench.services:HourService"
 ENVIRONMENT = "services.environment.service:EnvironmentService"
 EXCHANGE = "services.exchange.service:ExchangeService"
+GATEWAY = "gateway.events.service:EventGateway"
 
 
 class Locality:

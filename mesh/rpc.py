@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import grpc
 from google.protobuf import message_factory
@@ -48,6 +48,7 @@ _DEADLINE_SHARE = 0.9
 _MAX_BACKOFF_S = 0.5
 
 T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Rpc(Entrypoint):
@@ -68,7 +69,16 @@ class Rpc(Entrypoint):
         """Whether the method runs on the loop."""
 
 
-rpc = Rpc.decorator
+class RpcDecorator(Protocol):
+    """Decorates a method and leaves it as it is."""
+
+    @overload
+    def __call__(self, method: Method, /) -> Method: ...
+    @overload
+    def __call__(self, *, each_message: bool = ..., **options: Any) -> Callable[[Method], Method]: ...
+
+
+rpc: RpcDecorator = Rpc.decorator
 
 
 class Door:

@@ -6,12 +6,11 @@ from functools import partial
 from typing import Any
 
 from bench.figures import Figures, Plan, Ratio, Report, alternate, median, percentiles_ms
-from bench.locality import BENCH, Locality
+from bench.locality import BENCH, GATEWAY, Locality
 from bench.processes import Process
 from bench.servers import Servers, running
 from mesh.stack.ports import LOOPBACK, free_port
 
-GATEWAY = "gateway.events.service:EventGateway"
 CROWDS = ((1000, 5.0), (100, 50.0))
 """Subscribers, and events per second."""
 

@@ -15,8 +15,8 @@ from mesh.cli.signing import keys_of
 from mesh.config import load
 from mesh.stack.keys import Keys, Rotation
 
-_LEAD_S = 1.0
-"""Services look at a key set when they meet a key they do not know; an edge proxy waits for the kernel to tell it."""
+_LEAD_S = 2.0
+"""Services look at a key set when they meet a key they do not know, an edge when what it has is a second old."""
 
 keys = typer.Typer(no_args_is_help=True, help="Keys that localities sign tokens with.")
 

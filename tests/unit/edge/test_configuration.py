@@ -85,6 +85,15 @@ def test_all_but_open_paths_need_a_token(place: EdgePlace, its_files: EdgeFiles)
     assert rules[-1]["requires"] == {"provider_name": "hue"}
 
 
+def test_keys_are_kept_for_whole_seconds(place: EdgePlace, its_files: EdgeFiles) -> None:
+    """Envoy passes over parts of a second: keys kept for less than one are fetched for every call."""
+    edge = configuration(replace(place, issuers=ISSUERS), its_files, EdgeSettings())
+    providers = _filter(edge, "envoy.filters.http.jwt_authn")["providers"]
+
+    kept = {name: provider["remote_jwks"]["cache_duration"] for name, provider in providers.items()}
+    assert kept == {"hue": "1s", "https://id.example/realm": "300s"}
+
+
 def test_tokens_of_other_localities_are_not_for_outsiders(place: EdgePlace, its_files: EdgeFiles) -> None:
     """They are for exchanges; those of an identity provider that speaks for this locality are taken."""
     found = configuration(replace(place, issuers=ISSUERS), its_files, EdgeSettings())
