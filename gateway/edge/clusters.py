@@ -36,7 +36,7 @@ def _service(name: str, place: EdgePlace, secrets: dict[str, Any]) -> dict[str, 
         "typed_extension_protocol_options": _http2(),
         # Events and calls to one service in numbers that Envoy's defaults, 1 024 at a time, do not foresee.
         "circuit_breakers": {
-            "thresholds": [{"max_requests": _MANY, "max_pending_requests": _MANY, "max_retries": 100}]
+            "thresholds": [{"max_requests": _MANY, "max_pending_requests": _MANY, "max_retries": 1000}]
         },
         "per_connection_buffer_limit_bytes": 65536,
         "health_checks": [_health_check(name)],

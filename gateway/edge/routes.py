@@ -115,8 +115,9 @@ def _call_times(settings: EdgeSettings) -> dict[str, Any]:
 
 
 def _retries(method: PublicMethod) -> dict[str, Any]:
+    """Patient for 3 s on average, 7 s at most, for a client's own tries are few: gRPC makes five."""
     return {
         "retry_on": _NOT_DONE if method.repeatable else _NEVER_ARRIVED,
-        "num_retries": 3,
-        "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
+        "num_retries": 6,
+        "retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"},
     }

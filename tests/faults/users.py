@@ -37,7 +37,8 @@ from lienthong.environment.v1 import (
 )
 from lienthong.environment.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 
-DEADLINE_S = 25.0
+DEADLINE_S = 30.0
+WRITERS = 3
 FIRST_HOUR = datetime(2026, 3, 1, tzinfo=UTC)
 
 Tokens = Callable[[str], Callable[[], str]]
@@ -116,23 +117,25 @@ class Subscriber:
 
 
 class Users:
-    """Three of each, on connections of their own."""
+    """As many of each, on connections of their own."""
 
     def __init__(self, name: str, address: str, ca: Path, tokens: Tokens) -> None:
-        self.stations = [f"{name}-{number}" for number in range(3)]
+        self.stations = [f"{name}-{number}" for number in range(WRITERS)]
         self._stopping = asyncio.Event()
         self._progress = asyncio.Event()
         names = [f"{kind}-{station}" for kind in ("writer", "subscriber") for station in self.stations]
         self._clients = [AsyncClient(address, token=tokens(one), ca=ca, deadline_s=DEADLINE_S) for one in names]
         tell = self._progress.set
         self.writers = [Writer(*one, tell) for one in zip(self.stations, self._clients, strict=False)]
-        self.subscribers = [Subscriber(self.stations, client, tell) for client in self._clients[3:]]
+        self.subscribers = [Subscriber(self.stations, client, tell) for client in self._clients[WRITERS:]]
         self._writing: list[asyncio.Task[None]] = []
         self._listening: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._listening = [asyncio.create_task(one.listen()) for one in self.subscribers]
         self._writing = [asyncio.create_task(one.write_until(self._stopping)) for one in self.writers]
+        for task in (*self._writing, *self._listening):
+            task.add_done_callback(lambda _: self._progress.set())
         return self
 
     async def __aexit__(
@@ -158,7 +161,7 @@ class Users:
         """Returns when every subscriber was sent so many events."""
         await self.until(lambda: all(len(subscriber.heard) >= count for subscriber in self.subscribers))
 
-    async def until(self, reached: Callable[[], bool], within_s: float = DEADLINE_S) -> None:
+    async def until(self, reached: Callable[[], bool], within_s: float = 60.0) -> None:
         """Returns when that is so; raises what a user was told that nobody should be told."""
         async with asyncio.timeout(within_s):
             while not reached():
@@ -166,15 +169,10 @@ class Users:
                 await self._next()
 
     async def _next(self) -> None:
-        progress = asyncio.create_task(self._progress.wait())
-        running = [task for task in (*self._writing, *self._listening) if not task.done()]
-        try:
-            await asyncio.wait({progress, *running}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            progress.cancel()
         for task in (*self._writing, *self._listening):
             if task.done():
                 task.result()
+        await self._progress.wait()
 
 
 def _hour(number: int) -> datetime:

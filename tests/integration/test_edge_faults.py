@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import grpc
 import pytest
 from cryptography import x509
 
+from lienthong.environment.v1 import ListStationsRequest
+from lienthong.environment.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 from mesh.auth import generate_key
 from mesh.jwks import public_jwk
 from mesh.stack import Happening
@@ -92,11 +95,15 @@ def test_services_that_are_away_are_named_unavailable(edge: RunningEdge) -> None
     edge.run(services.kill(restart=False))
 
     answer = edge.get(STATIONS)
+    with pytest.raises(grpc.RpcError) as refused:
+        edge.call(lambda channel: EnvironmentServiceStub(channel).ListStations, ListStationsRequest())
     edge.run(services.start())
     until(lambda: edge.get(STATIONS).status_code == 200)
 
     assert (answer.status_code, answer.json()["code"]) == (503, 14)
     assert answer.json()["details"][1]["@type"].endswith("google.rpc.RetryInfo")
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert refused.value.details() == "the service does not answer"
 
 
 def test_an_envoy_that_is_killed_comes_back(edge: RunningEdge) -> None:
