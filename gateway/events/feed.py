@@ -132,7 +132,10 @@ class Feed(HoldsStreams):
 
     async def _read(self) -> None:
         """Follows all streams; with a new ring where a log has lost what the ring would need."""
-        latest = self._settings.ring_events // max(1, len(self.histories))
+        if not self.histories:  # the gateway is alone: there are no events to wait for
+            self._ready.set()
+            return
+        latest = self._settings.ring_events // len(self.histories)
         while True:
             spans = [await _known(history) for history in self.histories]
             self.ring = self._new_ring([max(first, last - latest) for first, last in spans])
