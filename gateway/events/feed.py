@@ -133,6 +133,7 @@ class Feed(HoldsStreams):
     async def _read(self) -> None:
         """Follows all streams; with a new ring where a log has lost what the ring would need."""
         if not self.histories:  # the gateway is alone: there are no events to wait for
+            self.ring = self._new_ring([])
             self._ready.set()
             return
         latest = self._settings.ring_events // len(self.histories)

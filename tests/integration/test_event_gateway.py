@@ -355,3 +355,11 @@ async def test_a_type_is_described_with_schema_and_example(home: Home) -> None:
     assert answer.type.schema["$ref"] == f"#/$defs/{name}"
     assert answer.type.example["event"]["type"] == name
     assert not answer.type.readable
+
+
+async def test_a_gateway_alone_serves_and_waits(home: Home) -> None:
+    """No service with a log runs beside it, so there is nothing to deliver yet."""
+    host = await home.start(EventGateway)
+
+    async with await Subscribers(home, host).begin(types=[RECORDED]):
+        assert feed_of(host).histories == []
