@@ -224,7 +224,7 @@ class TestAPeerThatIsAway:
 
         assert (await towns.recipient.total("a")).total == 7
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await towns.recipient.total("a", of="ca-mau")
+            await towns.recipient.total("a", of=towns.third)
         assert refused.value.code() == PERMISSION_DENIED, "the own exchange is asked, and answers"
 
     async def test_is_asked_again_when_it_is_back(self, towns: Towns) -> None:
@@ -320,7 +320,7 @@ class TestAnotherExchange:
             await towns.provider.ask("Lookup", request, token)
         with pytest.raises(grpc.aio.AioRpcError, match=r"exchange\.ask"):
             await towns.provider.ask("Lookup", request, self.peer_token(towns, "exchange.ask"))
-        onward = GetTotalRequest(key="a", locality="ca-mau").SerializeToString()
+        onward = GetTotalRequest(key="a", locality=towns.third).SerializeToString()
         answer = await towns.provider.ask("AnswerLookup", self.question(towns, request=onward), token)
         assert answer.refusal.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 

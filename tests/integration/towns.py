@@ -14,6 +14,7 @@ from lienthong.exchange import v1 as pb
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from mesh.clock import Time
 from mesh.host import Host
+from mesh.localities import slugs
 from mesh.stack.ports import free_port
 from services.exchange.service import ExchangeService
 from tests.hosts import Home
@@ -93,6 +94,11 @@ class Towns:
 
     provider: Town
     recipient: Town
+
+    @property
+    def third(self) -> str:
+        """Slug of a locality that is neither."""
+        return next(slug for slug in slugs() if slug not in (self.provider.slug, self.recipient.slug))
 
     async def agree(self, *fields: str, **given: Any) -> None:
         """Applies an agreement at both, the recipient first."""
