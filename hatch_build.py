@@ -19,6 +19,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).parent
 PROTOS = ROOT / "protos"
 GENERATED = ROOT / "build" / "gen"
+# Written by hand; it is part of the package that callers import contracts from.
+CLIENT = ROOT / "gateway" / "client"
 
 WELL_KNOWN_TYPES = Path(grpc_tools.__file__).parent / "_proto"
 GOOGLE_APIS = Path(next(iter(google.rpc.__path__))).parents[1]
@@ -47,6 +49,7 @@ def generate() -> None:
     fresh.mkdir(parents=True)
     files = _compile(fresh)
     _write_packages(fresh, files)
+    (fresh / "lienthong" / "client").symlink_to(CLIENT)
     shutil.rmtree(GENERATED, ignore_errors=True)
     fresh.rename(GENERATED)
 
@@ -57,8 +60,16 @@ def _compile(target: Path) -> list[FileDescriptorProto]:
     described = _describe(target / "lienthong" / "descriptors.pb", sources)
     _copy_imports(described)
     files = [file for file in described if file.name in sources]
-    _protoc(f"--grpc_python_out={target}", *(file.name for file in files if file.service))
+    services = [file.name for file in files if file.service]
+    _protoc(f"--plugin=protoc-gen-mypy_grpc={_typing_plugin()}", f"--mypy_grpc_out=quiet:{target}", *services)
+    _protoc(f"--grpc_python_out={target}", *services)
     return files
+
+
+def _typing_plugin() -> str:
+    """mypy-protobuf, which types the stubs: beside the interpreter, or on the path of a build in isolation."""
+    beside = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
+    return str(beside) if beside.exists() else shutil.which(beside.name) or sys.exit(f"{beside.name} is not installed")
 
 
 def _describe(place: Path, sources: list[str]) -> list[FileDescriptorProto]:
@@ -71,7 +82,7 @@ def _describe(place: Path, sources: list[str]) -> list[FileDescriptorProto]:
 def _copy_imports(described: list[FileDescriptorProto]) -> None:
     """Puts what protos/ imports from Google beside it, for buf: it knows only google/protobuf by itself."""
     shutil.rmtree(IMPORTS, ignore_errors=True)
-    for name in (file.name for file in described if file.name.startswith("google/api/")):
+    for name in (file.name for file in described if file.name.startswith(("google/api/", "google/rpc/"))):
         copy = IMPORTS / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(GOOGLE_APIS / name, copy)

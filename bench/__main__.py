@@ -18,7 +18,10 @@ from rich.table import Table
 from bench.figures import Plan, Report, markdown, newest, save
 from bench.processes import PROFILE
 
-MEASURES = ("unary", "writes", "effects", "latency", "streaming", "border", "relay", "idle", "growth")
+MEASURES = (
+    *("unary", "edge", "writes", "effects", "latency", "streaming", "border"),
+    *("relay", "fanout", "idle", "growth"),
+)
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -29,8 +29,20 @@ class Loaded:
 class Client:
     """Unary calls of one method of one server, as bytes: the client is to cost as little as it can."""
 
-    def __init__(self, address: str, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+    def __init__(
+        self,
+        address: str,
+        method: str,
+        metadata: tuple[tuple[str, str], ...] = (),
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Without credentials it calls in the clear."""
+        own = [("grpc.use_local_subchannel_pool", 1), *options]
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(address, options=own)
+        else:
+            self._channel = grpc.aio.secure_channel(address, credentials, options=own)
         self._method = self._channel.unary_unary(method)
         self._metadata = metadata
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.processes import Process
-from mesh.auth import generate_key, issue, private_pem, public_text
+from mesh.stack.keys import Keys
 from mesh.stack.ports import LOOPBACK, free_port
 
 BENCH = "bench.services:BenchService"
@@ -18,6 +18,7 @@ NEIGHBOUR = "bench.services:NeighbourService"
 HOUR = "bench.services:HourService"
 ENVIRONMENT = "services.environment.service:EnvironmentService"
 EXCHANGE = "services.exchange.service:ExchangeService"
+GATEWAY = "gateway.events.service:EventGateway"
 
 
 class Locality:
@@ -27,9 +28,7 @@ class Locality:
         self.slug = slug
         self.port = free_port()
         self._folder = folder
-        self._key = generate_key()
-        self._key_file = folder / f"{slug}.pem"
-        self._key_file.write_bytes(private_pem(self._key))
+        self._keys = Keys(folder)
         self.peers: list[Locality] = []
         """Other localities it knows."""
 
@@ -40,31 +39,31 @@ class Locality:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What a call carries: a token for everything."""
-        token = issue(
-            self._key,
-            issuer=self.slug,
-            subject="bench",
-            scopes=["*"],
-            audience=self.slug,
-            ttl=timedelta(hours=6),
-        )
+        token = self._keys.token(self.slug, "bench", ["*"], ttl=timedelta(hours=6))
         return (("authorization", f"Bearer {token}"),)
 
     @asynccontextmanager
     async def host(
-        self, mongodb: str, nats: str, services: Sequence[str], moments: dict[str, str] | None = None, **settings: Any
+        self,
+        mongodb: str,
+        nats: str,
+        services: Sequence[str],
+        /,
+        moments: dict[str, str] | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Process]:
         """Its process, with these services. `moments`: the collection by service whose commits are timed."""
         everyone = [self, *self.peers]
         given = {
             "locality": self.slug,
+            "insecure": True,
             "mongodb_uri": mongodb,
             "nats_url": nats,
             "grpc_port": self.port,
             "peers": {peer.slug: peer.address for peer in self.peers},
             "auth": {
-                "private_key_file": str(self._key_file),
-                "trusted_keys": {one.slug: public_text(one._key.public_key()) for one in everyone},
+                "private_key_file": str(self._keys.file(self.slug)),
+                "issuers": self._keys.issuers(one.slug for one in everyone),
             },
             **settings,
         }

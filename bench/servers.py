@@ -18,7 +18,7 @@ from pymongo import MongoClient
 
 from mesh.stack.bus import Bus
 from mesh.stack.mongod import Mongod
-from mesh.stack.nats import Login, NatsServer, node_config, write_config
+from mesh.stack.nats import Login, NatsServer, node_config, user, write_config
 from mesh.stack.ports import LOOPBACK, Ports, free_port
 from mesh.stack.process import Child
 from mesh.stack.secrets import Secrets
@@ -49,7 +49,7 @@ class Servers:
 async def running(folder: Path) -> AsyncIterator[Servers]:
     """A mongod and a nats-server with JetStream."""
     port, login = free_port(), Login("bench", secrets.token_hex(8))
-    write_config(folder / "nats.conf", node_config("bench", port, folder / "jetstream", login))
+    write_config(folder / "nats.conf", node_config("bench", port, folder / "jetstream", [user(login)]))
     server = NatsServer("nats", folder / "nats.conf", port, login, log=folder / "nats.log")
     async with running_mongod(folder) as mongod:
         await server.child.start()
@@ -63,7 +63,7 @@ async def running(folder: Path) -> AsyncIterator[Servers]:
 @asynccontextmanager
 async def running_mongod(folder: Path) -> AsyncIterator[Mongod]:
     """A mongod."""
-    mongod = Mongod(folder / "mongod", free_port(), log=folder / "mongod.log")
+    mongod = Mongod(folder / "mongod", free_port(), password=secrets.token_hex(8), log=folder / "mongod.log")
     await mongod.start()
     try:
         yield mongod

@@ -25,12 +25,15 @@ from mesh.errors import (
     Aborted,
     ContractError,
     DeadlineExceeded,
+    MeshError,
     ResourceExhausted,
     TransientError,
     Unavailable,
     from_rpc_error,
 )
+from mesh.renewing import RenewingChannel
 from mesh.telemetry import client_span, inject_into
+from mesh.tls import Tls
 
 DEFAULT_DEADLINE_S: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 8 * 2**20
@@ -95,18 +98,18 @@ class Client:
         token: Callable[[], str] | None = None,
         deadline_s: float = DEFAULT_DEADLINE_S,
         breaker: Breaker | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """`target` is `host:port`, or a channel that stays its owner's. Made on the event loop that will use it.
 
-        Clients of one address may share a breaker. Without credentials the channel is not encrypted.
+        Clients of one address may share a breaker. Without `tls` the channel is not encrypted.
         """
         self.methods = methods_of(service)
         self.deadline_s = deadline_s
         self._service = service
         self._token = token
         self._own = isinstance(target, str)
-        self._channel = open_channel(target, credentials) if isinstance(target, str) else target
+        self._channel = open_channel(target, tls) if isinstance(target, str) else target
         self._breaker = breaker or Breaker(target if isinstance(target, str) else service)
         self._loop = asyncio.get_running_loop()
         self._calls: dict[str, Callable[..., Any]] = {}
@@ -134,7 +137,7 @@ class Client:
         repeat = known.may_repeat(request) if repeatable is None else repeatable
         ends_at = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
         with client_span(known.path):
-            async for attempt in self._attempts(ends_at, repeat=repeat):
+            async for attempt in attempts(ends_at, repeat=repeat):
                 with attempt:
                     return await self._try(known, request, ends_at)
         raise AssertionError("tenacity re-raises the last error")
@@ -161,7 +164,7 @@ class Client:
             else:
                 yield await call
         except grpc.RpcError as error:
-            failure = from_rpc_error(error)
+            failure = self._told(error)
             raise failure from error
         except BaseException as error:
             failure = error
@@ -178,21 +181,13 @@ class Client:
         try:
             return await self._callable(method)(request, timeout=remaining_s, metadata=self._metadata())
         except grpc.RpcError as error:
-            failure = from_rpc_error(error)
+            failure = self._told(error)
             raise failure from error
         except BaseException as error:
             failure = error
             raise
         finally:
             self._breaker.leave(failure)
-
-    def _attempts(self, ends_at: float, *, repeat: bool) -> tenacity.AsyncRetrying:
-        return tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(_REPEATED if repeat else ()),
-            wait=_pause,
-            stop=lambda state: time.monotonic() + state.upcoming_sleep >= ends_at,
-            reraise=True,
-        )
 
     def _known(self, name: str, *, streaming: bool) -> Method:
         method = self.methods.get(name)
@@ -217,6 +212,13 @@ class Client:
             return self._channel.stream_stream if method.server_streaming else self._channel.stream_unary
         return self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
 
+    def _told(self, error: grpc.RpcError) -> MeshError:
+        """The error a call failed with; what certificates have to do with it is said in so many words."""
+        failure = from_rpc_error(error)
+        if isinstance(failure, Unavailable) and isinstance(self._channel, RenewingChannel):
+            return Unavailable(self._channel.tls.explained(failure.message), failure.retry_after_s)
+        return failure
+
     def _metadata(self) -> Sequence[tuple[str, str]]:
         metadata: dict[str, str] = {}
         inject_into(metadata)
@@ -225,18 +227,28 @@ class Client:
         return tuple(metadata.items())
 
 
-def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
-    """A channel to `host:port` that is soon back after its peer; without credentials not encrypted."""
-    options = [
+def open_channel(target: str, tls: Tls | None = None) -> grpc.aio.Channel:
+    """A channel to `host:port` that is soon back after its peer; without `tls` not encrypted."""
+    options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         # gRPC waits up to two minutes before it connects again; a restarted peer is back within seconds.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2000),
     ]
-    if credentials is None:
+    if tls is None:
         return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, credentials, options=options)
+    return RenewingChannel(target, tls, options)
+
+
+def attempts(ends_at: float, *, repeat: bool) -> tenacity.AsyncRetrying:
+    """Tries until monotonic time `ends_at`, then raises the last error: `async for attempt in attempts(…)`."""
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(_REPEATED if repeat else ()),
+        wait=_pause,
+        stop=lambda state: time.monotonic() + state.upcoming_sleep >= ends_at,
+        reraise=True,
+    )
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

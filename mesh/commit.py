@@ -20,8 +20,9 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from mesh import counter as counters
-from mesh.counter import COUNTER, Counter, Draft, found, look
+from mesh.counter import COUNTER, Draft, found, look
 from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
+from mesh.known import Known
 from mesh.log import Log, void_entry
 from mesh.pipeline import send
 from mesh.telemetry import commit_observed
@@ -78,9 +79,14 @@ class _Batch:
         self.runs.append(index)
         self.staged.update(run.staged())
 
-    def checks(self, address: Address, seen: int) -> bool:
-        """Whether the write of a document checks how it was seen."""
-        return address in self.staged and checks_itself(self.staged[address], seen)
+    def unchecked(self, known: Known) -> dict[Address, int]:
+        """What was seen of documents whose write does not check it, and of which it is not known to hold."""
+        return {
+            address: seen
+            for address, seen in self.seen.items()
+            if not (address in self.staged and checks_itself(self.staged[address], seen))
+            and not known.holds(address, seen)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class _Written:
     batch: _Batch
     committed: Committed
     logged: dict[str, list[Raw]]
+    known: Known
     draft: Draft
 
 
@@ -115,7 +122,7 @@ class Committer:
         self._on_logged = on_logged
         self._transactions = Transactions(database, service=service, on_session=on_session)
         self._service = service
-        self._counter: Counter | None = None
+        self._known: Known | None = None
         self._crowded = 0
         self._queue: queue.SimpleQueue[tuple[Run, Answer] | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
@@ -223,12 +230,12 @@ class Committer:
             nonlocal waiting, tries
             now = time.monotonic()
             waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
-            counter, self._counter = self._counter, None  # whatever goes wrong, the next try looks first
+            known, self._known = self._known, None  # whatever goes wrong, the next try looks first
             tries += 1
             if tries > _TRIES:
                 raise Internal("what was looked up did not hold when it was written")
             try:
-                written = self._write(session, runs, waiting, batch_id, counter)
+                written = self._write(session, runs, waiting, batch_id, known)
             except ViewChanged as changed:
                 raise TryAgain from changed
             except PyMongoError:
@@ -237,7 +244,7 @@ class Committer:
             return bool(written.batch.runs), written
 
         written = self._transactions.run(transact)
-        self._remember(written.draft)
+        self._remember(written)
         for index in written.batch.runs:
             outcomes[index] = written.committed
         for index, addresses in written.batch.stale.items():
@@ -248,36 +255,38 @@ class Committer:
         commit_observed(self._service, units, time.monotonic() - started)
         return outcomes
 
-    def _remember(self, draft: Draft) -> None:
-        """Keeps what the counter now is, unless others commit here too: then it is sooner read than guessed."""
+    def _remember(self, written: _Written) -> None:
+        """Keeps what is now known, unless others commit here too: then it is sooner read than guessed."""
         if self._crowded:
             self._crowded -= 1
-        else:
-            self._counter = draft.counter
+            return
+        if written.batch.runs:
+            written.draft.keep()
+            written.known.committed(written.batch.seen, written.batch.staged, written.draft.number)
+        self._known = written.known
 
     def _write(
-        self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str, counter: Counter | None
+        self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str, known: Known | None
     ) -> _Written:
         """Writes what the runs want; where the counter is not known, it first looks whether what they saw still holds.
 
         Raises `ViewChanged` when it did not look and something did not hold.
         """
         at = _now()
-        if counter is None:
-            counter, batch = self._look(session, runs, waiting)
+        if known is None:
+            known, batch = self._look(session, runs, waiting)
         else:
             batch = _trust(runs, waiting)
-        draft = counter.draft()
+        draft = known.counter.draft()
         if not batch.runs:
-            return _Written(batch, Committed(0, at), {}, draft)
+            return _Written(batch, Committed(0, at), {}, known, draft)
         units = [unit for i in batch.runs for unit in runs[i].units]
         logged = draft.entries((event for unit in units for event in unit.outgoing), at)
         writes = self._writes(batch, units, draft.number, at)
         for log, entries in logged.items():
             writes[self._logs[log].collection].inserts = entries
-        self._send(session, batch, draft.command(batch_id), writes)
-        draft.keep()
-        return _Written(batch, Committed(draft.number, at), logged, draft)
+        self._send(session, batch, known, draft.command(batch_id), writes)
+        return _Written(batch, Committed(draft.number, at), logged, known, draft)
 
     @staticmethod
     def _writes(batch: _Batch, units: list[Unit], number: int, at: datetime) -> dict[str, Writes]:
@@ -288,9 +297,11 @@ class Committer:
                 writes[collection].inserts.append({**raw, "committed_at": at})
         return writes
 
-    def _send(self, session: ClientSession, batch: _Batch, count: Command, writes: Mapping[str, Writes]) -> None:
-        """Sends everything at once: looks at what is read and not written, the counter, documents and logs."""
-        unchecked = {address: seen for address, seen in batch.seen.items() if not batch.checks(address, seen)}
+    def _send(
+        self, session: ClientSession, batch: _Batch, known: Known, count: Command, writes: Mapping[str, Writes]
+    ) -> None:
+        """Sends everything at once: looks at what neither a write checks nor is known, the counter, documents, logs."""
+        unchecked = batch.unchecked(known)
         looking = looks(unchecked)
         commands = [count, *(command for name, of in writes.items() for command in of.commands(name))]
         try:
@@ -308,7 +319,7 @@ class Committer:
         for command, reply in zip(commands[1:], written, strict=True):
             command.check(reply)
 
-    def _look(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> tuple[Counter, _Batch]:
+    def _look(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> tuple[Known, _Batch]:
         """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
         views = {index: runs[index].views() for index in waiting}
         looking = looks({address for view in views.values() for address in view})
@@ -316,11 +327,11 @@ class Committer:
         counter = found(counted)
         if counter is None:
             raise Internal("the counter document of the service is gone")
-        return counter, _accept(runs, views, revisions(replies))
+        return Known(counter), _accept(runs, views, revisions(replies))
 
     def _write_void(self, session: ClientSession, log: Log, position: int, sequences: Mapping[str, int]) -> bool:
         """Raises counters; returns whether there was anything to raise."""
-        self._counter = None
+        self._known = None
         known = counters.read(self._database, session).head(log.name)
         gaps = [(line, n) for line, to in sequences.items() for n in range(known.lines.get(line, 0) + 1, to + 1)]
         start = known.position + 1

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -71,13 +72,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
+def _key_set_place(place: str) -> str:
+    """A key set that came over the open net unprotected could be anybody's."""
+    url = urlsplit(place)
+    loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
+    if not place or ("://" in place and url.scheme != "https" and not loopback):
+        raise ValueError("expected a file or an https:// URL")
+    return place
+
+
+class IssuerSettings(Section):
+    """Who may sign tokens for calls to this locality."""
+
+    jwks: Annotated[str, AfterValidator(_key_set_place)]
+    """Its public keys as a JSON Web Key Set: a file, or an https:// URL."""
+    locality: Slug | None = None
+    """Locality it speaks for; by default this one. Another locality's tokens serve its exchange only."""
+    audience: str | None = None
+    """What its tokens name as `aud`; by default the slug of this locality."""
+
+
 class AuthSettings(Section):
     """Whom this process believes, and as whom it speaks."""
 
     private_key_file: Path | None = None
     """PEM file with the locality's Ed25519 private key, to sign its own tokens."""
-    trusted_keys: Annotated[dict[Slug, str], BeforeValidator(_slug_keys)] = {}
-    """Public keys by the locality that signs with them: a PEM file, or the raw key in base64."""
+    issuers: dict[str, IssuerSettings] = {}
+    """Who may sign tokens, by the name in their claim `iss`: this locality, others, an identity provider."""
 
 
 class RuntimeSettings(Section):
@@ -97,6 +118,8 @@ class RuntimeSettings(Section):
     """Seconds without a heartbeat after which other processes take over the duties of one."""
     drain_timeout_s: Seconds = 20
     """Seconds that handlers get to finish when the process is asked to stop."""
+    slow_reader_s: Seconds = 20
+    """Seconds a reader of a stream that runs on the loop may take nothing before it is cut off."""
     stream_max_age_days: Days = 7
     """Days a stream keeps an event; the log refills what is older."""
     stream_max_bytes: Bytes = GIB
@@ -133,6 +156,10 @@ class Settings(BaseSettings):
     """Folder of the embedded servers: data, generated configuration, keys."""
     endpoints: Path | None = None
     """File with the addresses of a running mesh, written by `lienthong up`; by default `endpoints.json` in data_dir."""
+    credentials_dir: Path | None = None
+    """Folder with the certificate, keys and passwords of this process; `lienthong up` writes one for each locality."""
+    insecure: bool = False
+    """Whether to do without credentials: calls in the clear, no login of its own. For trials on one machine only."""
 
     mongodb_uri: str = Field("mongodb://127.0.0.1:27017", repr=False, pattern=r"^mongodb(\+srv)?://")
     """MongoDB, a replica set; `lienthong up` starts one of its own unless this is set."""
@@ -149,6 +176,10 @@ class Settings(BaseSettings):
     """Port to listen on for calls; 0 picks a free one."""
     grpc_max_message_bytes: Bytes = 8 * MIB
     """Largest message accepted or sent."""
+    grpc_connection_age_s: Seconds = 1800
+    """Seconds after which a caller is asked to connect anew, and to prove again who it is; calls under way go on."""
+    health_port: int | None = Field(None, ge=1, le=65535)
+    """Port that answers grpc.health in the clear, for probes that bring no certificate; by default none."""
     default_deadline_s: Seconds = 10
     """Deadline in seconds of a call that brings none."""
     call_deadline_s: Seconds = 4
@@ -178,6 +209,19 @@ class Settings(BaseSettings):
     def endpoints_file(self) -> Path:
         """Returns where the addresses of a running mesh are written."""
         return self.endpoints or self.data_dir / "endpoints.json"
+
+    def credentials_folder(self) -> Path | None:
+        """Returns where a process finds its credentials; None when it is to do without.
+
+        Raises ConfigurationError unless exactly one of `credentials_dir` and `insecure` is set.
+        """
+        if (self.credentials_dir is None) is not self.insecure:
+            state = "both are set" if self.insecure else "neither is set"
+            raise ConfigurationError(
+                f"{PREFIX}CREDENTIALS_DIR or {PREFIX}INSECURE=true must be set, and {state}: a process either proves "
+                "who it is or is told to do without"
+            )
+        return self.credentials_dir
 
 
 def load(

@@ -17,16 +17,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from nameko.containers import ServiceContainer, WorkerContext
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from mesh import log as logs
 from mesh.call import Call, Done
 from mesh.commit import Committed, Committer, Outcome, Stale
+from mesh.doors.declared import declared
 from mesh.errors import MeshError
-from mesh.events import event_subject, events_stream, source_of
+from mesh.events import source_of
 from mesh.foreign_errors import classify
 from mesh.indexes import ensure_indexes
 from mesh.log import Log
+from mesh.loop_streams import HoldsStreams
 from mesh.members import Members
 from mesh.pool import blocking
 from mesh.relay import Relay
@@ -35,7 +40,7 @@ from mesh.rpc import Rpc
 from mesh.runs import Runs
 from mesh.store import StagedInRun, Store
 from mesh.telemetry import commit_span
-from mesh.unit import EVENTS_LOG, Address, Raw, Run
+from mesh.unit import Address, Raw, Run
 from mesh.work import AwaitedDatabase, Emit, Work
 
 if TYPE_CHECKING:
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
     from mesh.subscribe import Flow
 
 _logger = logging.getLogger(__name__)
+
+_JETSTREAM_TIMEOUT_S = 5.0
 
 
 class MeshContainer(ServiceContainer):
@@ -54,8 +61,11 @@ class MeshContainer(ServiceContainer):
         self.settings = host.settings
         self.locality: str = host.settings.locality
         self.source = source_of(self.locality, self.service_name)
-        self.database: Database[Raw] = host.mongo[database_name(self.locality, self.service_name)]
+        self.mongo: MongoClient[Raw] = host.databases.client(self.service_name)
+        self.database: Database[Raw] = self.mongo[database_name(self.locality, self.service_name)]
         self._awaited_database = cast("Database[Raw]", AwaitedDatabase(self.database))
+        self.nats: Client
+        self.jetstream: JetStreamContext
         self.logs: dict[str, Log] = {}
         self.relays: dict[str, Relay] = {}
         self.members = Members(self.database, ttl_s=host.settings.runtime.member_ttl_s, instance=host.instance)
@@ -77,19 +87,45 @@ class MeshContainer(ServiceContainer):
         """Calls being answered."""
         self.runs = Runs(self)
 
+    # --- the bus ------------------------------------------------------------------------------------------
+
+    @property
+    def on_bus(self) -> bool:
+        """Whether the service has business on the bus."""
+        return declared(self.service_cls).on_bus
+
+    def join_bus(self, connection: Client) -> None:
+        """Takes the connection everything of this service goes over."""
+        self.nats = connection
+        self.jetstream = connection.jetstream(timeout=_JETSTREAM_TIMEOUT_S)
+
+    async def reconnected(self) -> None:
+        """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""
+        for relay in self.relays.values():
+            relay.reconnected()
+        for flow in self.flows:
+            for reader in flow.readers:
+                reader.lose("reconnected")
+
     # --- lifecycle ---------------------------------------------------------------------------------------
 
     async def start_async(self) -> None:
         """Prepares the database, declares the log, sets up all extensions, then starts them."""
         await self.in_thread(self._prepare)
         await self.members.start()
-        if any(isinstance(dependency, Emit) for dependency in self.dependencies):
-            await self.open_log(self._events_log())
+        if self._emits():
+            await self.open_log(logs.events_log(self.service_cls, self.locality))
         for extension in self._in_order():
             await _maybe_await(extension.setup())
         for extension in self._in_order():
             await _maybe_await(extension.start())
         self.started = True
+
+    def drain(self) -> None:
+        """Ends streams that would otherwise last as long as the process."""
+        for dependency in self.dependencies:
+            if isinstance(dependency, HoldsStreams):
+                dependency.drain()
 
     async def stop_async(self) -> None:
         """Stops in the order that loses nothing.
@@ -117,21 +153,13 @@ class MeshContainer(ServiceContainer):
             ensure_indexes(self.database, self.service_cls, timedelta(days=self.settings.runtime.request_keep_days))
         self.committer.start()
 
+    def _emits(self) -> bool:
+        return any(isinstance(dependency, Emit) for dependency in self.dependencies)
+
     def _writes(self) -> bool:
         """Whether the service ever commits anything: each table takes its share of MongoDB's memory."""
         return any(isinstance(dependency, Store | Emit) for dependency in self.dependencies) or any(
             not isinstance(entrypoint, Rpc) for entrypoint in self.entrypoints
-        )
-
-    def _events_log(self) -> Log:
-        subjects = [f"events.{self.locality}.{self.service_name}.>"]
-        if hasattr(self.service_cls, "log_subjects"):  # a log of events that were born elsewhere
-            subjects = self.service_cls.log_subjects(self.locality)
-        return Log(
-            name=EVENTS_LOG,
-            stream=events_stream(self.locality, self.service_name),
-            subjects=tuple(subjects),
-            void_subject=event_subject(subjects[0].split(".")[1], self.service_name, "_void", 0),
         )
 
     async def open_log(self, log: Log) -> Relay:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 from typing import Self
 
 from nats.aio.client import Client
@@ -48,7 +49,8 @@ class Cursor:
         self._heard = 0.0
 
     async def __aenter__(self) -> Self:
-        self._name = f"cursor-{self._nats._nuid.next().decode()}"
+        # Nobody may list consumers, so who does not know the name cannot take what this one is given (ADR-0019).
+        self._name = f"cursor-{secrets.token_hex(12)}"
         self._inbox = self._nats.new_inbox()
         await self._jetstream.add_consumer(
             self._stream,

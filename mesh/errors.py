@@ -5,6 +5,7 @@ MeshError
 ├── NotFound             NOT_FOUND            ResourceInfo
 ├── AlreadyExists        ALREADY_EXISTS       ResourceInfo
 ├── FailedPrecondition   FAILED_PRECONDITION  PreconditionFailure: the allowed states
+├── OutOfRange           OUT_OF_RANGE
 ├── Unauthenticated      UNAUTHENTICATED
 ├── PermissionDenied     PERMISSION_DENIED    ErrorInfo names scope or agreement
 ├── Unimplemented        UNIMPLEMENTED
@@ -98,8 +99,14 @@ class MeshError(Exception):
     """Whether trying again later may help although nobody changed anything."""
 
     def __init__(self, message: str = "") -> None:
+        self.noted: dict[str, str] = {}
         self.message = self._cut(message)
         super().__init__(self.message)
+
+    def note(self, **named: str) -> Self:
+        """Adds to what the `ErrorInfo` says, as where to resume."""
+        self.noted.update(named)
+        return self
 
     def to_status(self) -> status_pb2.Status:
         """Status to answer with."""
@@ -132,7 +139,8 @@ class MeshError(Exception):
         return (self._error_info(),)
 
     def _error_info(self) -> Message:
-        info: Message = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=dict(self.metadata()))
+        named = {**self.metadata(), **self.noted}
+        info: Message = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=named)
         return info
 
 
@@ -238,6 +246,13 @@ class FailedPrecondition(MeshError):
     @classmethod
     def _from_wire(cls, message: str, details: _Details) -> Self:
         return cls(message, tuple(filter(None, details.info.metadata["allowed"].split(","))))
+
+
+class OutOfRange(MeshError):
+    """What was asked for lies outside of what is kept."""
+
+    code = grpc.StatusCode.OUT_OF_RANGE
+    reason = "OUT_OF_RANGE"
 
 
 class Unauthenticated(MeshError):
@@ -363,6 +378,7 @@ _CLASSES: Final[tuple[type[MeshError], ...]] = (
     NotFound,
     AlreadyExists,
     FailedPrecondition,
+    OutOfRange,
     Unauthenticated,
     PermissionDenied,
     Unimplemented,
@@ -377,15 +393,17 @@ _BY_CODE: Final[Mapping[int, type[MeshError]]] = {
     **{cls._number(): cls for cls in _CLASSES},
     # A server that stops cancels what it still runs: for the caller that is a peer gone away.
     1: Unavailable,
-    # OUT_OF_RANGE is a state of the data, as FAILED_PRECONDITION is.
-    11: FailedPrecondition,
 }
 
 
 def from_status(status: status_pb2.Status) -> MeshError:
     """The error a status stands for. Codes without a class of their own become `Internal`."""
     cls = _BY_CODE.get(status.code, Internal)
-    return cls._from_wire(status.message, _Details.unpack(status.details))
+    details = _Details.unpack(status.details)
+    error = cls._from_wire(status.message, details)
+    own = error.metadata()
+    # Asked for a name it lacks, a protobuf map keeps it, with an empty value.
+    return error.note(**{name: value for name, value in details.info.metadata.items() if value and name not in own})
 
 
 def from_rpc_error(error: grpc.RpcError) -> MeshError:

@@ -148,7 +148,7 @@ def _event_type(cls: type[Message]) -> EventType:
         name=descriptor.full_name,
         cls=cls,
         topic=options.topic,
-        sector=_sector(descriptor.file.package),
+        sector=sector_of(descriptor.file.package),
         key_field=options.key_field,
         sensitivity=options.sensitivity,
         required_fields=frozenset(field.name for field in descriptor.fields if field_rules(field).required),
@@ -174,7 +174,8 @@ def _fault(descriptor: Any, options: annotations_pb2.EventOptions, personal: fro
     return ""
 
 
-def _sector(package: str) -> str:
+def sector_of(package: str) -> str:
+    """Name of the sector whose contract a package holds: `environment` for `lienthong.environment.v1`."""
     parts = [part for part in package.split(".") if not _VERSION_PATTERN.fullmatch(part)]
     return parts[-1]
 

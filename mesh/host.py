@@ -12,33 +12,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-import nats
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
-from nats.js import JetStreamContext
-from pymongo import MongoClient
-from pymongo.errors import ConnectionFailure
 
-from mesh import node, telemetry
-from mesh.auth import TokenSource, Verifier, load_private_key, load_public_keys
+from mesh import bus, health, node, public_reflection, telemetry
+from mesh.auth import TokenSource, Verifier, issuers, signing_key
+from mesh.certificate_files import CertificateFiles
 from mesh.clock import SystemTime, Time
 from mesh.config import Settings
 from mesh.container import MeshContainer
+from mesh.databases import Databases
 from mesh.deadlines import Deadlines
 from mesh.ending import end
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.gate import Gate
 from mesh.gauges import keep_measuring
+from mesh.health import Health
 from mesh.neighbours import Neighbours
 from mesh.pool import WorkerPool
 from mesh.rpc import Door, handlers
-from mesh.unit import Raw
+from mesh.tls import PROCESS_FOLDER, Tls, server_credentials
 
 _logger = logging.getLogger(__name__)
-
-_SERVER_SELECTION_MS = 2000
-_SOCKET_TIMEOUT_MS = 20_000
 
 
 class Host:
@@ -52,39 +47,39 @@ class Host:
         self.port = 0
         """Port the gRPC server listens on, once started."""
         self.loop: asyncio.AbstractEventLoop
-        self.nats: Client
-        self.jetstream: JetStreamContext
+        self._connections: list[Client] = []
+        """To NATS."""
         self._services = services
         self._tokens: dict[tuple[str, str], TokenSource] = {}
+        self._certificate: CertificateFiles | None = None
+        self._verifier: Verifier | None = None
         self._server: grpc.aio.Server | None = None
-        self._health: Any = None
+        self._health = Health()
         self._measuring: asyncio.Task[None] | None = None
         self._posted: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._wake_up_due = False
 
     async def start(self) -> None:
-        """Connects, starts every service, then answers calls; health says SERVING only at the end."""
+        """Connects, starts every service, then answers calls; health says SERVING only at the end.
+
+        Raises `ConfigurationError` before anything else where nothing is said about credentials.
+        """
+        folder = self.settings.credentials_folder()
+        self._certificate = CertificateFiles(folder / PROCESS_FOLDER) if folder is not None else None
         self.loop = asyncio.get_running_loop()
         self.deadlines = Deadlines(self.loop)
         self.pool = WorkerPool(self.loop, self.post, self.settings.runtime.workers)
-        self.mongo: MongoClient[Raw] = MongoClient(
-            self.settings.mongodb_uri,
-            readConcernLevel="majority",
-            w="majority",
-            journal=True,
-            tz_aware=True,
-            serverSelectionTimeoutMS=_SERVER_SELECTION_MS,
-            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
-            connect=False,
-        )
+        self.databases = Databases(self.settings)
         self.telemetry = telemetry.setup(self.settings, [service.name for service in self._services])
         self.neighbours = Neighbours(self)
         self.containers = {service.name: MeshContainer(service, self) for service in self._services}
         self._server = self._make_server()
-        await asyncio.gather(self._connect(), self._database_ready())
+        await asyncio.gather(self._connect(), self.databases.ready())
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        if self.settings.health_port is not None:
+            await self._health.answer_probes(f"{self.settings.grpc_host}:{self.settings.health_port}")
+        await self._health.say(self.containers, serving=True)
         if self.settings.otlp_endpoint:
             self._measuring = asyncio.create_task(keep_measuring(self), name="gauges")
 
@@ -92,16 +87,22 @@ class Host:
         """Drains: says NOT_SERVING, answers the calls under way, stops the services, then closes connections."""
         await end([self._measuring])
         drain_s = self.settings.runtime.drain_timeout_s
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._health.say(self.containers, serving=False)
+        for container in self.containers.values():
+            container.drain()
         if self._server is not None:
             await self._server.stop(grace=drain_s / 2)
         await asyncio.gather(*(container.stop_async() for container in self.containers.values()))
         await self.neighbours.close()
-        with contextlib.suppress(Exception):
-            await self.nats.close()
+        await self._health.close()
+        for connection in self._connections:
+            with contextlib.suppress(Exception):
+                await connection.close()
         self.telemetry.shutdown()
         self.pool.close()
-        self.mongo.close()
+        if self._verifier is not None:
+            self._verifier.close()
+        self.databases.close()
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
         """Runs a function on the loop, from any thread; after the loop has ended, nothing.
@@ -132,7 +133,7 @@ class Host:
             if file is None:
                 raise ConfigurationError("LIENTHONG_AUTH__PRIVATE_KEY_FILE is needed to call other processes")
             self._tokens[wanted] = TokenSource(
-                load_private_key(file),
+                signing_key(file),
                 issuer=self.settings.locality,
                 subject="mesh",
                 scopes=scopes,
@@ -140,49 +141,31 @@ class Host:
             )
         return self._tokens[wanted]
 
-    async def _connect(self) -> None:
-        """Connects to the node's NATS server, waiting for it as long as it takes."""
-        password = self.settings.nats_password
-        wait = 0.1
-        while True:
-            try:
-                self.nats = await nats.connect(
-                    self.settings.nats_url,
-                    user=self.settings.nats_user,
-                    password=password.get_secret_value() if password else None,
-                    name=self.instance,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.25,
-                    ping_interval=10,
-                    max_outstanding_pings=2,
-                    pending_size=32 << 20,
-                    error_cb=_log_error,
-                    reconnected_cb=self._reconnected,
-                )
-                break
-            except (TimeoutError, OSError, nats.errors.Error) as error:
-                _logger.warning("waiting for NATS: %s", type(error).__name__)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, 2.0)
-        self.jetstream = self.nats.jetstream(timeout=5)
+    def tls_to(self, locality: str) -> Tls | None:
+        """How this process calls the services of a locality; None where it does without certificates."""
+        return Tls(self._certificate, locality) if self._certificate is not None else None
 
-    async def _database_ready(self) -> None:
-        """Waits for MongoDB as long as it takes."""
-        while True:
-            try:
-                await asyncio.to_thread(self.mongo.admin.command, "ping")
-                return
-            except ConnectionFailure as error:  # after serverSelectionTimeoutMS
-                _logger.warning("waiting for MongoDB: %s", type(error).__name__)
+    async def _connect(self) -> None:
+        """Connects to the node's NATS server: each service that has business there on its own, with its own nkey.
+
+        Where the process is told to do without credentials, they share one connection.
+        """
+        if self.settings.credentials_folder() is None:
+            shared = await bus.connect(self.settings, self.instance, "", self._reconnected)
+            self._connections.append(shared)
+            for container in self.containers.values():
+                container.join_bus(shared)
+        else:
+            await asyncio.gather(*(self._connect_one(one) for one in self.containers.values() if one.on_bus))
+
+    async def _connect_one(self, container: MeshContainer) -> None:
+        connection = await bus.connect(self.settings, self.instance, container.service_name, container.reconnected)
+        self._connections.append(connection)
+        container.join_bus(connection)
 
     async def _reconnected(self) -> None:
-        """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""
         for container in self.containers.values():
-            for relay in container.relays.values():
-                relay.reconnected()
-            for flow in container.flows:
-                for reader in flow.readers:
-                    reader.lose("reconnected")
+            await container.reconnected()
 
     def _make_server(self) -> grpc.aio.Server:
         size = self.settings.grpc_max_message_bytes
@@ -193,35 +176,28 @@ class Host:
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.max_connection_age_ms", int(self.settings.grpc_connection_age_s * 1000)),
             ]
         )
-        door = Door(
-            Verifier(load_public_keys(self.settings.auth.trusted_keys), self.settings.locality),
-            self.settings.default_deadline_s,
-        )
-        names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        self._verifier = Verifier(issuers(self.settings.auth, self.settings.locality), self.settings.locality)
+        gate = Gate(self.settings.locality) if self._certificate is not None else None
+        door = Door(self._verifier, self.settings.default_deadline_s, gate)
+        names = [reflection.SERVICE_NAME, health.NAME]
         for container in self.containers.values():
             handler = handlers(container, door)
             if handler is not None:
                 server.add_generic_rpc_handlers((handler,))
                 names.append(handler.service_name())  # type: ignore[attr-defined]
         names.append(node.register(server, self, door))
-        self._health = health_aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.register(server)
         reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((public_reflection.handlers(),))
         address = f"{self.settings.grpc_host}:{self.settings.grpc_port}"
         try:
-            self.port = server.add_insecure_port(address)
+            if self._certificate is None:
+                self.port = server.add_insecure_port(address)
+            else:
+                self.port = server.add_secure_port(address, server_credentials(self._certificate))
         except RuntimeError as error:
             raise Unavailable(f"cannot listen on {address}: is the port taken?") from error
         return server
-
-    async def _set_health(self, status: Any) -> None:
-        if self._health is not None:
-            await self._health.set("", status)
-            for container in self.containers:
-                await self._health.set(container, status)
-
-
-async def _log_error(error: Exception) -> None:
-    _logger.warning("NATS: %s", type(error).__name__)

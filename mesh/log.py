@@ -10,6 +10,7 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.database import Database
 
+from mesh.events import event_subject, events_stream
 from mesh.unit import EVENTS_LOG, Raw
 
 VOID = "VOID"
@@ -34,6 +35,23 @@ class Log:
     @property
     def collection(self) -> str:
         return "log" if self.name == EVENTS_LOG else f"log.{self.name}"
+
+
+def events_log(service_cls: type[Any], locality: str) -> Log:
+    """The log of the events a service emits in a locality.
+
+    Its subjects are the service's own, or what its class says in `log_subjects` where events were born elsewhere.
+    """
+    service = service_cls.name
+    subjects = [f"events.{locality}.{service}.>"]
+    if hasattr(service_cls, "log_subjects"):
+        subjects = service_cls.log_subjects(locality)
+    return Log(
+        name=EVENTS_LOG,
+        stream=events_stream(locality, service),
+        subjects=tuple(subjects),
+        void_subject=event_subject(subjects[0].split(".")[1], service, "_void", 0),
+    )
 
 
 def void_entry(log: Log, position: int, line: str, sequence: int, at: datetime) -> Raw:

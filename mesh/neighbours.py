@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mesh.host import Host
     from mesh.log import Log
 
+LOG_SCOPE = "mesh.log"
+"""What a service's token carries to fill holes from another one's log."""
+
 _NODE_SERVICE = "lienthong.mesh.v1.NodeService"
 _DEADLINE_S = 5.0
 
@@ -45,7 +48,7 @@ class Neighbours:
 
     def client(self, service: str) -> Client:
         """Client of the process that runs a service. Raises `Unavailable` when no address is known."""
-        return self._client(self._address(service), _NODE_SERVICE, "mesh.log")
+        return self._client(self._address(service), _NODE_SERVICE, LOG_SCOPE)
 
     def caller(self, service: str, contract: str, scope: str) -> Client:
         """Client of a service, with a token of one scope. Raises `Unavailable` when no address is known."""
@@ -67,7 +70,10 @@ class Neighbours:
         wanted = (address, contract, scope)
         if wanted not in self._clients:
             if address not in self._channels:
-                self._channels[address] = open_channel(address), Breaker(address)
+                self._channels[address] = (
+                    open_channel(address, self._host.tls_to(self._host.settings.locality)),
+                    Breaker(address),
+                )
             channel, breaker = self._channels[address]
             token = self._host.own_token(scope, audience=self._host.settings.locality)
             self._clients[wanted] = Client(contract, channel, token=token, deadline_s=_DEADLINE_S, breaker=breaker)

@@ -54,7 +54,7 @@ def _handler(node: Node, door: Door, method: MethodDescriptor) -> Any:
 
     async def unary(request: Message, context: Any) -> Message:
         async def respond(metadata: Any) -> Message:
-            door.caller(method, metadata)
+            door.caller(method, metadata, context)
             check(request)
             return await asyncio.to_thread(behaviour, request)
 
@@ -62,7 +62,7 @@ def _handler(node: Node, door: Door, method: MethodDescriptor) -> Any:
 
     async def pages(request: Message, context: Any) -> AsyncIterator[Message]:
         async def responses() -> AsyncIterator[Message]:
-            door.caller(method, dict(context.invocation_metadata() or ()))
+            door.caller(method, dict(context.invocation_metadata() or ()), context)
             check(request)
             iterator = await asyncio.to_thread(behaviour, request)
             while (response := await asyncio.to_thread(next, iterator, None)) is not None:

@@ -16,7 +16,8 @@ from mesh.ending import end
 from mesh.errors import MeshError
 from mesh.holding import Holding, MarkMoved
 from mesh.marks import LineState
-from mesh.source import Delivery, sequence_of
+from mesh.source import Delivery, delivery_of
+from mesh.stretch import stretch
 
 _logger = logging.getLogger(__name__)
 
@@ -77,32 +78,33 @@ class Parking:
     async def _read_stream(self, state: LineState) -> list[Delivery]:
         """The next events of the line, as far as the stream holds them without a hole."""
         found: list[Delivery] = []
-        at, sequence = state.position, state.sequence
-        while len(found) < _CAP and sequence < state.seen:
-            delivery = await self._next_in_stream(state.line, at + 1)
-            if delivery is None:
+        sequence = state.sequence
+        if sequence >= state.seen:
+            return found
+        for delivery in await self._held(state):
+            if not self._holding.source.accepts(delivery) or delivery.sequence <= sequence:
+                continue
+            if delivery.sequence > sequence + 1 or sequence >= state.seen:
                 break
-            accepted = self._holding.source.accepts(delivery)
-            if accepted and delivery.sequence > sequence + 1:
-                break
-            at = delivery.position
-            if accepted and delivery.sequence == sequence + 1:
-                found.append(delivery)
-                sequence = delivery.sequence
+            found.append(delivery)
+            sequence = delivery.sequence
         return found
 
-    async def _next_in_stream(self, line: str, position: int) -> Delivery | None:
-        source = self._holding.source
-        subject = source.subject_of(line)
+    async def _held(self, state: LineState) -> list[Delivery]:
+        """What the stream holds of the line behind its mark, of any sequence."""
+        source, container = self._holding.source, self._holding.container
         try:
-            message = await self._holding.container.host.jetstream.get_msg(
-                source.stream, seq=position, subject=subject, direct=True, next=True
+            messages = await stretch(
+                container.nats,
+                container.jetstream,
+                stream=source.stream,
+                subject=source.subject_of(state.line),
+                start=state.position + 1,
+                limit=_CAP,
             )
-        except (NotFoundError, NoRespondersError):  # no such message, or no such stream
-            return None
-        headers = dict(message.headers or {})
-        data = bytes(message.data or b"")
-        return Delivery(line, sequence_of(headers), int(message.seq or 0), headers, data, subject)
+        except (NotFoundError, NoRespondersError):  # no such stream
+            return []
+        return [delivery_of(message) for message in messages]
 
     async def _read_log(self, state: LineState) -> list[Delivery]:
         """The next events of the line from the log behind the stream; a hole below its floor is given up."""

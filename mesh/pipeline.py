@@ -30,6 +30,8 @@ def send(session: ClientSession, database: str, commands: Sequence[Raw]) -> list
     """
     client = session.client
     options = client.codec_options
+    # An error quotes the key it is about and cuts it after 150 bytes, if need be in the middle of a letter.
+    lenient = options.with_options(unicode_decode_error_handler="replace")
     with client._conn_for_writes(session, "pipeline") as connection:
         ids, messages, largest = [], [], 0
         for command in commands:
@@ -43,7 +45,7 @@ def send(session: ClientSession, database: str, commands: Sequence[Raw]) -> list
             messages.append(message)
             largest = max(largest, size)
         connection.send_message(b"".join(messages), largest)
-        replies: list[Raw] = [connection.receive_message(id).command_response(options) for id in ids]
+        replies: list[Raw] = [connection.receive_message(id).command_response(lenient) for id in ids]
         for reply in replies:
             client._process_response(reply, session)
             _check_command_response(reply, connection.max_wire_version)

@@ -9,6 +9,8 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram
 
+from mesh.sums import Sums
+
 _BATCH: Final = 128
 _LONGEST_S: Final = 0.5
 
@@ -22,7 +24,7 @@ class PostponedHistogram:
     """
 
     def __init__(self, histogram: Histogram) -> None:
-        self._histogram = histogram
+        self._sums = Sums(histogram)
         self._waiting: list[tuple[float, Mapping[str, str], Context]] = []
 
     def record(self, amount: float, attributes: Mapping[str, str], context: Context) -> None:
@@ -37,7 +39,7 @@ class PostponedHistogram:
         """Records what waits."""
         waiting, self._waiting = self._waiting, []
         for measured in waiting:
-            self._histogram.record(*measured)
+            self._sums.record(*measured)
 
     def _flush_soon(self) -> None:
         try:

@@ -124,11 +124,11 @@ class Reader:
         holding = self._holding
         await holding.load()
         await self._announce()
-        host = self._container.host
+        container = self._container
         subject = holding.source.filter(holding.partition)
         start = holding.mark.position + 1
         async with Cursor(
-            host.nats, host.jetstream, stream=holding.source.stream, subject=subject, start=start
+            container.nats, container.jetstream, stream=holding.source.stream, subject=subject, start=start
         ) as self._cursor:
             try:
                 await self._follow(self._cursor)

@@ -187,8 +187,8 @@ class Relay:
         if entries[0]["_id"] != self.published + 1:
             await self._restart_stream_at(entries[0]["_id"])
         if not self._inbox:
-            self._inbox = self._host.nats.new_inbox()
-            await self._host.nats.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+            self._inbox = self._container.nats.new_inbox()
+            await self._container.nats.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
         self._refused = None
         self._unacked = {entry["_id"] for entry in entries}
         self._advanced.clear()
@@ -196,7 +196,7 @@ class Relay:
             with publishing(self.log.stream, entry["subject"], entry["headers"]) as headers:
                 headers["Nats-Expected-Last-Sequence"] = str(entry["_id"] - 1)
                 reply = f"{self._inbox}.{entry['_id']}"
-                await self._host.nats.publish(entry["subject"], entry["data"], reply=reply, headers=headers)
+                await self._container.nats.publish(entry["subject"], entry["data"], reply=reply, headers=headers)
         async with asyncio.timeout(_ACK_TIMEOUT_S):
             while self._unacked:
                 if self._refused is not None:
@@ -224,7 +224,7 @@ class Relay:
     async def _stream_end(self) -> int:
         """Declares the stream if it is gone; returns its last sequence."""
         try:
-            info = await self._host.jetstream.stream_info(self.log.stream)
+            info = await self._container.jetstream.stream_info(self.log.stream)
         except NotFoundError:
             owed = await self._container.in_thread(self._lowest_owed)
             await self._declare(first=owed)
@@ -252,10 +252,10 @@ class Relay:
             num_replicas=1,
         )
         if first is None:
-            await self._host.jetstream.update_stream(config)
+            await self._container.jetstream.update_stream(config)
             return
         body = {**config.as_dict(), "first_seq": first}
-        response = await self._host.nats.request(
+        response = await self._container.nats.request(
             f"$JS.API.STREAM.CREATE.{self.log.stream}", json.dumps(body).encode(), timeout=_ACK_TIMEOUT_S
         )
         answer: dict[str, Any] = json.loads(response.data)
@@ -265,7 +265,7 @@ class Relay:
 
     async def _restart_stream_at(self, position: int) -> None:
         """The log no longer holds what the stream lacks: the stream begins anew at what the log has."""
-        await self._host.jetstream.delete_stream(self.log.stream)
+        await self._container.jetstream.delete_stream(self.log.stream)
         await self._declare(first=position)
         self.published = position - 1
 
@@ -285,7 +285,7 @@ class Relay:
         at = position
         while at < end:
             try:
-                message = await self._host.jetstream.get_msg(
+                message = await self._container.jetstream.get_msg(
                     self.log.stream, seq=at + 1, subject=">", next=True, direct=True
                 )
             except NotFoundError:

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import grpc
 from google.protobuf import message_factory
@@ -24,8 +24,12 @@ from mesh.annotations import method_scope
 from mesh.auth import Caller, Verifier, bearer_token
 from mesh.call import Call
 from mesh.contracts import contract_name, service_descriptor
+from mesh.elsewhere import Elsewhere
 from mesh.errors import ContractError, DeadlineExceeded, MeshError, ResourceExhausted, Unavailable
 from mesh.foreign_errors import classify
+from mesh.gate import Gate
+from mesh.lookup import lookup_of
+from mesh.loop_streams import LoopStream, runs_on_loop, serialized
 from mesh.streams import HandlerStream, RequestIterator
 from mesh.telemetry import answered, server_span
 from mesh.validation import check
@@ -43,13 +47,17 @@ _DEADLINE_SHARE = 0.9
 """Part of the caller's time that commits may use: what is left carries the answer."""
 _MAX_BACKOFF_S = 0.5
 
+T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 class Rpc(Entrypoint):
     """Answers the RPC of the decorated method's name.
 
     Unary: ``method(request) -> response``, one unit of work. Streams: a generator of responses and/or an
     iterator of requests; what is staged is committed before each response is sent. With ``each_message`` a
-    bidirectional stream calls ``method(request) -> response`` per message, each its own unit.
+    bidirectional stream calls ``method(request) -> response`` per message, each its own unit. An async generator
+    of responses to one request runs on the loop: it reads only, and holds no thread while it waits.
     """
 
     def __init__(self, each_message: bool = False, **options: Any) -> None:
@@ -57,22 +65,38 @@ class Rpc(Entrypoint):
         self.each_message = each_message
         self.answer_type: type[Message] = Message
         self.request_type: type[Message] = Message
+        self.on_loop = False
+        """Whether the method runs on the loop."""
 
 
-rpc = Rpc.decorator
+class RpcDecorator(Protocol):
+    """Decorates a method and leaves it as it is."""
+
+    @overload
+    def __call__(self, method: Method, /) -> Method: ...
+    @overload
+    def __call__(self, *, each_message: bool = ..., **options: Any) -> Callable[[Method], Method]: ...
+
+
+rpc: RpcDecorator = Rpc.decorator
 
 
 class Door:
-    """Decides who comes in: token, scope, input rules. Deny by default."""
+    """Decides who comes in: certificate, token, scope. Deny by default."""
 
-    def __init__(self, verifier: Verifier, default_deadline_s: float) -> None:
+    def __init__(self, verifier: Verifier, default_deadline_s: float, gate: Gate | None = None) -> None:
+        """Without a gate there are no certificates, and everybody may try a token."""
         self._verifier = verifier
+        self._gate = gate
         self._default_deadline_s = default_deadline_s
         self._scopes: dict[MethodDescriptor, str] = {}
 
-    def caller(self, method: MethodDescriptor, metadata: Mapping[str, Any]) -> Caller:
-        """Who calls. Raises `Unauthenticated`, or `PermissionDenied` naming the scope."""
+    def caller(self, method: MethodDescriptor, metadata: Mapping[str, Any], context: Any) -> Caller:
+        """Who calls. Raises `Unauthenticated`, or `PermissionDenied` naming the scope or whose certificate it is."""
+        identity = self._gate.admit(context, method) if self._gate is not None else None
         caller = self._verifier.verify(bearer_token(metadata.get("authorization")))
+        if self._gate is not None and identity is not None:
+            self._gate.check_token(identity, caller)
         scope = self._scopes.get(method)
         if scope is None:
             scope = self._scopes[method] = method_scope(method)
@@ -121,8 +145,12 @@ def bind(container: MeshContainer) -> tuple[ServiceDescriptor, dict[MethodDescri
     for name, method in wanted.items():
         if not method_scope(method):
             raise ContractError(f"{method.full_name} declares no scope: nobody could call it")
+        lookup_of(method)  # raises where it is declared one and cannot be
         methods[name].request_type = message_factory.GetMessageClass(method.input_type)
         methods[name].answer_type = message_factory.GetMessageClass(method.output_type)
+        methods[name].on_loop = runs_on_loop(container.service_cls, name)
+        if methods[name].on_loop and (method.client_streaming or not method.server_streaming):
+            raise ContractError(f"{method.full_name} cannot run on the loop: only a stream of responses can")
     return contract, {method: methods[name] for name, method in wanted.items()}
 
 
@@ -150,11 +178,10 @@ def _handler(served: Served) -> Any:
         ),
     }
     make, behaviour = kinds[method.client_streaming, method.server_streaming]
-    return make(
-        behaviour,
-        request_deserializer=entrypoint.request_type.FromString,
-        response_serializer=entrypoint.answer_type.SerializeToString,
-    )
+    serialize: Callable[[Any], bytes] = entrypoint.answer_type.SerializeToString
+    if entrypoint.on_loop:
+        behaviour, serialize = served.on_loop, serialized
+    return make(behaviour, request_deserializer=entrypoint.request_type.FromString, response_serializer=serialize)
 
 
 class Served:
@@ -167,14 +194,18 @@ class Served:
         self.entrypoint = entrypoint
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._limit = container.settings.runtime.queue_limit
+        lookup = lookup_of(method)
+        self._elsewhere = None if lookup is None else Elsewhere(container.host, lookup)
 
     async def unary(self, request: Message, context: Any) -> Message:
         return await answer(self._name, context, partial(self._unary, request, context))
 
     async def _unary(self, request: Message, context: Any, metadata: Mapping[str, Any]) -> Message:
-        caller = self._door.caller(self.method, metadata)
+        caller = self._door.caller(self.method, metadata, context)
         check(request)
         deadline = self._door.deadline(context)
+        if self._elsewhere is not None and self._elsewhere.is_meant(request):
+            return await self._elsewhere.ask(request, caller, deadline)
         self._container.in_flight += 1
         try:
             if self._container.in_flight > self._limit:
@@ -209,7 +240,7 @@ class Served:
                 results[index] = result
 
     def _late(self) -> MeshError:
-        if self._container.host.mongo.topology_description.has_writable_server():
+        if self._container.mongo.topology_description.has_writable_server():
             return DeadlineExceeded("not done in time")
         return Unavailable("the database did not answer in time")
 
@@ -219,7 +250,7 @@ class Served:
             yield response
 
     async def _each_message(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
-        caller = self._door.caller(self.method, _metadata(context))
+        caller = self._door.caller(self.method, _metadata(context), context)
         arrived: asyncio.Queue[Message | None] = asyncio.Queue(2 * _RUN_CAP)
         reading = asyncio.create_task(_read_into(requests, arrived))
         try:
@@ -261,6 +292,15 @@ class Served:
         async for response in stream(self._name, context, self._stream(context, request)):
             yield response
 
+    async def on_loop(self, request: Message, context: Any) -> None:
+        """Writes responses itself, so that a reader who takes none can be cut off."""
+        await answer(self._name, context, partial(self._on_loop, request, context))
+
+    async def _on_loop(self, request: Message, context: Any, metadata: Mapping[str, Any]) -> None:
+        caller = self._door.caller(self.method, metadata, context)
+        check(request)
+        await LoopStream(self._container, self._call(request, caller, None)).write_to(context)
+
     async def stream_stream(self, requests: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
         async for response in stream(self._name, context, self._stream(context, requests)):
             yield response
@@ -271,7 +311,7 @@ class Served:
     async def _stream_unary(
         self, requests: AsyncIterator[Message], context: Any, metadata: Mapping[str, Any]
     ) -> Message:
-        caller = self._door.caller(self.method, metadata)
+        caller = self._door.caller(self.method, metadata, context)
         argument = RequestIterator(requests, self._container.host.loop)
         handler = HandlerStream(self._container, self._call(argument, caller, None), single=True)
         async for response in handler.responses():
@@ -279,7 +319,7 @@ class Served:
         raise ContractError(f"{self._name} returned nothing")
 
     async def _stream(self, context: Any, request: Any) -> AsyncIterator[Message]:
-        caller = self._door.caller(self.method, _metadata(context))
+        caller = self._door.caller(self.method, _metadata(context), context)
         if isinstance(request, Message):
             check(request)
         else:
@@ -291,7 +331,7 @@ class Served:
         return Call(self.entrypoint, (argument,), caller, deadline=deadline, method=self._name)
 
 
-async def answer(name: str, context: Any, respond: Callable[[Mapping[str, Any]], Awaitable[Message]]) -> Message:
+async def answer(name: str, context: Any, respond: Callable[[Mapping[str, Any]], Awaitable[T]]) -> T:
     """Answers one call inside its span; an error becomes a gRPC status with details."""
     metadata = _metadata(context)
     with server_span(name, metadata) as span:

@@ -47,12 +47,12 @@ class Client(DependencyProvider):
     def __init__(self, service: str, *, contract: str = "") -> None:
         """`contract` is the full name of the service's contract, where that does not follow from its name."""
         self.service = service
-        self._contract = contract or contract_name(service)
+        self.contract = contract or contract_name(service)
         self._methods: Mapping[str, MethodDescriptor] = {}
 
     def setup(self) -> None:
         """Raises `ContractError` when no installed contract has the service."""
-        descriptor = service_descriptor(self._contract)
+        descriptor = service_descriptor(self.contract)
         self._methods = {snake_case(method.name): method for method in descriptor.methods}
 
     def get_dependency(self, worker_ctx: Any) -> Calls:
@@ -62,7 +62,7 @@ class Client(DependencyProvider):
         """Raises `ContractError` naming the methods there are."""
         method = self._methods.get(name)
         if method is None:
-            raise ContractError(f"{self._contract} has no RPC {name}; it has {', '.join(sorted(self._methods))}")
+            raise ContractError(f"{self.contract} has no RPC {name}; it has {', '.join(sorted(self._methods))}")
         return method
 
 

@@ -10,6 +10,7 @@ Without `otlp_endpoint` nothing is recorded, but a trace context that a caller s
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from typing import Final, Protocol, Self
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -37,7 +37,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from mesh.errors import MeshError
 from mesh.events import Event
+from mesh.light_spans import StartSpan, starting
 from mesh.postponed import PostponedHistogram
+from mesh.span_exporter import LightSpanExporter
 
 SCOPE: Final = "lienthong.mesh"
 
@@ -59,6 +61,9 @@ _AGES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 _DURATIONS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _UNITS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _propagator: Final = TraceContextTextMapPropagator()
+_PLAIN_PARENT: Final = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+"""What nearly every sender writes; the propagator knows the rest, at three times the price."""
+_ROOT: Final = Context()
 
 
 class Exporting(Protocol):
@@ -137,7 +142,7 @@ class _Instruments:
 class _Current:
     """Where spans and measurements go now; nowhere until `use`."""
 
-    tracer: trace.Tracer = trace.NoOpTracer()
+    start: StartSpan = staticmethod(trace.NoOpTracer().start_span)
     instruments: _Instruments = _Instruments(metrics.NoOpMeter(SCOPE))
     locality: str = ""
     silent: bool = True
@@ -158,7 +163,7 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
     )
     resource = _HashedOnce(described.attributes, described.schema_url)
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    spans = OTLPSpanExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
+    spans = LightSpanExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
     tracers.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=1000))
     measured = OTLPMetricExporter(endpoint=settings.otlp_endpoint, timeout=_EXPORT_TIMEOUT_S)
     meters = MeterProvider(
@@ -172,7 +177,7 @@ def setup(settings: Exporting, services: Sequence[str]) -> Telemetry:
 def use(tracers: trace.TracerProvider, meters: metrics.MeterProvider, *, locality: str) -> Telemetry:
     """Sends spans and measurements to these providers from now on."""
     _Current.instruments.rpc_duration.flush()
-    _Current.tracer = tracers.get_tracer(SCOPE)
+    _Current.start = staticmethod(starting(tracers.get_tracer(SCOPE)))
     _Current.instruments = _Instruments(meters.get_meter(SCOPE))
     _Current.locality = locality
     _call_attributes.cache_clear()
@@ -233,6 +238,10 @@ def inject_into(carrier: MutableMapping[str, str]) -> None:
 
 def context_from(traceparent: str, tracestate: str = "") -> Context:
     """Context in which the sender's span is the current one; empty for a malformed `traceparent`."""
+    if not tracestate and (found := _PLAIN_PARENT.fullmatch(traceparent)):
+        trace_id, span_id, flags = (int(part, 16) for part in found.groups())
+        sender = trace.SpanContext(trace_id, span_id, is_remote=True, trace_flags=trace.TraceFlags(flags))
+        return trace.set_span_in_context(trace.NonRecordingSpan(sender), _ROOT) if sender.is_valid else _ROOT
     carrier = {"traceparent": traceparent, "tracestate": tracestate} if traceparent else {}
     return _propagator.extract(carrier, Context())
 
@@ -257,7 +266,7 @@ class Answering:
         self._method = method
         self.code = "OK"
         """gRPC status it is answered with."""
-        self.span = _Current.tracer.start_span(method, parent, SpanKind.SERVER, _call_attributes(method))
+        self.span = _Current.start(method, parent, SpanKind.SERVER, _call_attributes(method))
         self._context = trace.set_span_in_context(self.span, parent)
 
     def __enter__(self) -> Self:
@@ -294,7 +303,6 @@ class _Unrecorded(Answering):
 
 
 _UNRECORDED: Final = _Unrecorded()
-_ROOT: Final = Context()
 
 
 def server_span(method: str, metadata: Mapping[str, str]) -> Answering:
@@ -323,6 +331,12 @@ def answered(answering: Answering, code: str) -> None:
     answering.code = code
     if code in _SERVER_FAULTS:
         _failed(answering.span, code)
+
+
+def asked_under(agreement: str) -> None:
+    """Notes on the current span the agreement another locality was asked under; empty where there is none."""
+    if agreement:
+        trace.get_current_span().set_attribute(AGREEMENT, agreement)
 
 
 def _code_of(exc: BaseException) -> str:
@@ -429,7 +443,7 @@ def _span(
     parent: Context | None = None,
     links: Sequence[Link] = (),
 ) -> Iterator[Span]:
-    span = _Current.tracer.start_span(name, parent, kind, attributes, links)
+    span = _Current.start(name, parent, kind, attributes, links)
     with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         yield span
 

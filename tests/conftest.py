@@ -23,7 +23,7 @@ from pymongo import MongoClient
 
 from mesh.stack.bus import Bus
 from mesh.stack.mongod import Mongod
-from mesh.stack.nats import Login, NatsServer, node_config, write_config
+from mesh.stack.nats import Login, NatsServer, node_config, user, write_config
 from mesh.stack.ports import Ports, free_port
 from mesh.stack.secrets import Secrets
 
@@ -224,13 +224,13 @@ def _run_nodes(background: Background, folder: Path, localities: list[str]) -> I
 
 
 def _run_mongod(background: Background, folder: Path) -> Iterator[RunningMongod]:
-    running = RunningMongod(Mongod(folder / "data", free_port(), log=folder / "log"), background)
+    running = RunningMongod(Mongod(folder / "data", free_port(), password="secret", log=folder / "log"), background)
     yield from _while_running(running.start, running.stop, running)
 
 
 def _run_nats(background: Background, folder: Path) -> Iterator[RunningNats]:
     port, login, store = free_port(), Login("test", uuid.uuid4().hex), folder / "jetstream"
-    write_config(folder / "nats.conf", node_config("test", port, store, login))
+    write_config(folder / "nats.conf", node_config("test", port, store, [user(login)]))
     server = NatsServer("nats", folder / "nats.conf", port, login, log=folder / "log")
     running = RunningNats(server, background, store)
     yield from _while_running(running.start, running.stop, running)

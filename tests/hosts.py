@@ -35,12 +35,13 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh import localities
-from mesh.auth import generate_key, issue, private_pem, public_text
+from mesh.auth import issue
 from mesh.clock import Time
 from mesh.config import Settings, load
 from mesh.container import database_name
 from mesh.events import events_stream
 from mesh.host import Host
+from mesh.stack.keys import Keys
 from tests.conftest import RunningMongod, RunningNats
 from tests.trial.contract import GetTotalRequest, RecordRequest, RecordResponse, TrialServiceStub
 from tests.trial.services import WitnessService
@@ -99,20 +100,15 @@ class Home:
     def __init__(self, locality: str, mongod: RunningMongod, nats_server: RunningNats, folder: Path) -> None:
         self.locality = locality
         self.mongodb_uri, self.nats_url = mongod.uri, nats_server.url
-        self.key = generate_key()
-        self._key_file = folder / f"{locality}.pem"
-        self._key_file.write_bytes(private_pem(self.key))
+        self.keys = Keys(folder)
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
         self._bus: Client | None = None
         self._hosts: list[Host] = []
         self._channels: list[grpc.aio.Channel] = []
 
     def settings(self, *, runtime: dict[str, Any] | None = None, **given: Any) -> Settings:
-        auth = {
-            "private_key_file": str(self._key_file),
-            "trusted_keys": {self.locality: public_text(self.key.public_key())},
-        }
-        given = {"mongodb_uri": self.mongodb_uri, "nats_url": self.nats_url, "auth": auth, **given}
+        auth = {"private_key_file": str(self.keys.file(self.locality)), "issuers": self.keys.issuers([self.locality])}
+        given = {"insecure": True, "mongodb_uri": self.mongodb_uri, "nats_url": self.nats_url, "auth": auth, **given}
         runtime = {"workers": 8, "member_ttl_s": 2, **(runtime or {})}
         return load({}, sections={}, locality=self.locality, runtime=runtime, **given)
 
@@ -140,7 +136,9 @@ class Home:
 
     def token(self, *scopes: str, subject: str = "tester", **given: Any) -> str:
         claims = {"issuer": self.locality, "audience": self.locality, "ttl": timedelta(hours=1), **given}
-        return issue(claims.pop("key", self.key), subject=subject, scopes=scopes, **claims)
+        return issue(
+            claims.pop("key", None) or self.keys.private(self.locality), subject=subject, scopes=scopes, **claims
+        )
 
     def trial(self, host: Host, *, subject: str = "tester", token: str | None = None) -> TrialCalls:
         """A caller with a connection of its own and, unless told otherwise, every scope."""

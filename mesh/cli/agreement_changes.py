@@ -103,6 +103,7 @@ async def _is_open(mesh: RunningMesh, agreement: v1.Agreement) -> bool:
             held
             for held in await held_at(mesh, party)
             if held.state == v1.AGREEMENT_STATE_ACTIVE
+            and held.events
             and (held.provider, held.recipient) == (agreement.provider, agreement.recipient)
         ]
         if not active:

@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from mesh.cli.agreements import agreements
+from mesh.cli.api import api
 from mesh.cli.call import call
+from mesh.cli.certificates import certificates
 from mesh.cli.config import config
+from mesh.cli.doors import doors
 from mesh.cli.events import events
 from mesh.cli.exits import told_in_one_line
 from mesh.cli.journeys import journeys
+from mesh.cli.keys import keys
 from mesh.cli.letters import dead_letters
 from mesh.cli.replay import replay
 from mesh.cli.serve import serve
 from mesh.cli.status import status
+from mesh.cli.token import token
 from mesh.cli.up import up
 from mesh.cli.verify import verify
 
@@ -30,11 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (up, serve, replay, journeys, call, status, verify, config):
+for command in (up, serve, replay, journeys, call, api, status, verify, token, config, doors):
     app.command()(command)
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(agreements, name="agreements")
+app.add_typer(keys, name="keys")
+app.add_typer(certificates, name="certificates")
 
 
 def _tell_version(wanted: bool) -> None:

@@ -22,7 +22,8 @@ from mesh.cli.reflection import Reflected
 from mesh.cli.requests import as_json, request_of
 from mesh.cli.running import endpoints_of
 from mesh.config import load
-from mesh.errors import from_rpc_error
+from mesh.errors import Unavailable, from_rpc_error
+from mesh.tls import Tls
 
 _DETAILS: Final = error_details_pb2.DESCRIPTOR.pool
 """Knows the details of google.rpc, because that module is imported."""
@@ -53,12 +54,21 @@ def call(
     at = endpoints.localities.get(locality)
     if at is None:
         raise UsageError(f"{locality} does not run here; running: {', '.join(endpoints.localities)}")
-    with grpc.insecure_channel(at.grpc) as channel:
-        reflected = Reflected(channel)
+    tls = Tls.of(at.credentials)
+    with grpc.secure_channel(at.grpc, tls.credentials(), tls.options()) as channel:
+        reflected = _reflected(channel, tls)
         if method is None:
             _list_methods(reflected)
             return
         _call(channel, reflected, reflected.method(method), request, at.token, deadline)
+
+
+def _reflected(channel: grpc.Channel, tls: Tls) -> Reflected:
+    """Asks the server for its services. Raises Unavailable that says what certificates have to do with it."""
+    try:
+        return Reflected(channel)
+    except Unavailable as error:
+        raise Unavailable(tls.explained(error.message)) from None
 
 
 def _list_methods(reflected: Reflected) -> None:

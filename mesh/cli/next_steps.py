@@ -14,8 +14,13 @@ from rich.text import Text
 _DEFAULT_FOLDER = ".lienthong"
 
 
-def next_steps(localities: Sequence[str], folder: Path, journeys: Path | None = None) -> RenderableType:
-    """A few commands with what they show; in another terminal, in this folder. `journeys` were walked already."""
+def next_steps(
+    localities: Sequence[str], folder: Path, journeys: Path | None = None, edge: str | None = None
+) -> RenderableType:
+    """A few commands with what they show; in another terminal, in this folder.
+
+    `journeys` were walked already; `edge` is the URL by which outsiders reach the first locality.
+    """
     here = localities[0]
     there = localities[1] if len(localities) > 1 else here
     data = "" if folder == Path(_DEFAULT_FOLDER).resolve() else f" --data {_as_typed(folder)}"
@@ -37,7 +42,25 @@ def next_steps(localities: Sequence[str], folder: Path, journeys: Path | None = 
     steps = [(command.replace("lienthong", typed, 1), what) for command, what in steps]
     width = max(len(command) for command, _ in steps)
     lines = [Text.assemble("  ", (f"{command:<{width}}", "bold"), ("   " + what, "dim")) for command, what in steps]
-    return Group("", Text("It stays up; Ctrl-C stops it. In another terminal try:"), *lines, "")
+    return Group(
+        "", Text("It stays up; Ctrl-C stops it. In another terminal try:"), *lines, *_outside(here, folder, edge), ""
+    )
+
+
+def _outside(locality: str, folder: Path, edge: str | None) -> list[Text]:
+    """How an outsider would ask: whoever has the address, the authority to believe and a token."""
+    if edge is None:
+        return []
+    token = f"{_as_typed_here()} token --subject me --scope environment.read --locality {locality}"
+    data = "" if folder == Path(_DEFAULT_FOLDER).resolve() else f" --data {_as_typed(folder)}"
+    command = (
+        f'curl --cacert {_as_typed(folder)}/credentials/ca.pem -H "authorization: Bearer $({token}{data})"'
+        f" '{edge}/environment/v1/stations?pageSize=3'"
+    )
+    return [
+        Text(f"From outside, {locality} is {edge}; its documentation is {edge}/docs:"),
+        Text.assemble("  ", (command, "bold")),
+    ]
 
 
 def _as_typed_here() -> str:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import grpc
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from mesh.cli.exits import UsageError
@@ -28,7 +30,7 @@ class Reflected:
             self._database = ProtoReflectionDescriptorDatabase(channel)
             self._names = sorted(self._database.get_services())
         except grpc.FutureTimeoutError:
-            raise Unavailable("the server does not answer") from None
+            raise Unavailable(f"the server does not answer: {_why_not(channel)}") from None
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
         self.pool = descriptor_pool.DescriptorPool(self._database)
@@ -59,6 +61,16 @@ class Reflected:
 
     def _short_names(self) -> list[str]:
         return [service.name for service in self._services()]
+
+
+def _why_not(channel: grpc.Channel) -> str:
+    """What gRPC says about a connection that does not come about."""
+    health: Any = HealthStub(channel)
+    try:
+        health.Check(HealthCheckRequest(), timeout=1)
+    except grpc.RpcError as error:
+        return from_rpc_error(error).message
+    return "it was too slow"
 
 
 def method_of(service: ServiceDescriptor, name: str) -> MethodDescriptor:

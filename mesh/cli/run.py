@@ -95,7 +95,9 @@ class Run:
                 if self.exits:
                     return Exit.OK if found.sound and all(one.met for one in self.walked) else Exit.FOUND
             self.stays = True
-            self.console.print(next_steps(self.localities, mesh.folder, self.journeys.path if self.journeys else None))
+            edge = mesh.endpoints.localities[self.localities[0]].edge
+            walked = self.journeys.path if self.journeys else None
+            self.console.print(next_steps(self.localities, mesh.folder, walked, edge))
             return await asyncio.Future()  # until Ctrl-C
         finally:
             if scroll is not None:

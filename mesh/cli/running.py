@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -13,18 +13,27 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
 from lienthong.mesh.v1 import ListServicesRequest
+from mesh.bus import login
 from mesh.cli import joined
 from mesh.cli.exits import NoMesh, UsageError
 from mesh.cli.interrupts import run_interruptibly
 from mesh.client import Client
 from mesh.config import Settings, load
 from mesh.errors import ConfigurationError, Unavailable
+from mesh.identity import OPERATOR
 from mesh.installed import installed_services
+from mesh.stack.database_users import as_user, keep_services
 from mesh.stack.endpoints import Endpoints, LocalityEndpoints
 from mesh.stack.endpoints import read as read_endpoints
+from mesh.stack.guests import admit
 from mesh.stack.keys import Keys
+from mesh.stack.mongod import ROOT
+from mesh.stack.secrets import Secrets
+from mesh.tls import Tls
 
 NODE: Final = "lienthong.mesh.v1.NodeService"
+MONGOD: Final = "mongod"
+"""The child of `lienthong up` that is absent where MongoDB is your own."""
 ENVIRONMENT: Final = "lienthong.environment.v1.EnvironmentService"
 EXCHANGE: Final = "lienthong.exchange.v1.ExchangeService"
 
@@ -39,6 +48,7 @@ class RunningMesh:
         self.endpoints = endpoints
         self.folder = folder
         self._clients: dict[tuple[str, str], Client] = {}
+        self._tls: dict[str, Tls] = {}
         self._nats: dict[str, Nats] = {}
         self._elsewhere: dict[tuple[str, str], str] = {}
         """Addresses of services that run in processes of their own, by locality and name."""
@@ -67,8 +77,14 @@ class RunningMesh:
         at = self.at(locality)
         key = (service, address or at.grpc)
         if key not in self._clients:
-            self._clients[key] = Client(service, key[1], token=lambda: at.token)
+            self._clients[key] = Client(service, key[1], token=lambda: at.token, tls=self.tls(locality))
         return self._clients[key]
+
+    def tls(self, locality: str) -> Tls:
+        """How the operator calls the locality's services. Raises ConfigurationError when a file is missing."""
+        if locality not in self._tls:
+            self._tls[locality] = Tls.of(self.at(locality).credentials)
+        return self._tls[locality]
 
     async def services(self, locality: str) -> list[str]:
         """Names of the services of a locality, those of processes that joined it included."""
@@ -98,8 +114,10 @@ class RunningMesh:
         """Connection to a locality's NATS server. Raises Unavailable when it does not answer."""
         if locality not in self._nats:
             try:
+                at = self.at(locality)
                 self._nats[locality] = await nats.connect(
-                    self.at(locality).nats,
+                    at.nats,
+                    **login(Path(at.credentials).parent, OPERATOR),
                     connect_timeout=2,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.25,
@@ -162,18 +180,29 @@ def joined_settings(**given: Any) -> tuple[Settings, Path | None]:
     return load(**taken, **given), file.parent
 
 
+def let_in(data: Path, settings: Settings, services: Sequence[type[Any]]) -> None:
+    """Opens the doors of services that the running mesh did not know when it started."""
+    endpoints = endpoints_of(settings)
+    admit(data, settings.locality, services, endpoints.processes.get(f"{settings.locality}.nats"))
+    if MONGOD in endpoints.processes:
+        root = as_user(endpoints.mongodb, ROOT, Secrets(data / "secrets.json")["mongodb.root"])
+        names, folder = [service.name for service in services], data / "credentials" / settings.locality
+        asyncio.run(keep_services(root, folder, settings.locality, names))
+
+
 def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:
     keys = Keys(data / "keys")
     here = endpoints.localities[locality]
     return {
         "data_dir": data,
-        "mongodb_uri": endpoints.mongodb,
+        "credentials_dir": Path(here.credentials).parent,
+        "mongodb_uri": as_user(endpoints.mongodb) if MONGOD in endpoints.processes else endpoints.mongodb,
         "nats_url": here.nats,
         "peers": {slug: at.grpc for slug, at in endpoints.localities.items() if slug != locality},
         "services": dict.fromkeys(installed_services(), here.grpc),
         "auth": {
             "private_key_file": keys.file(locality),
-            "trusted_keys": {slug: keys.public(slug) for slug in endpoints.localities},
+            "issuers": keys.issuers(endpoints.localities),
         },
     }
 

@@ -15,7 +15,7 @@ import typer
 
 from mesh.cli import services
 from mesh.cli.joined import joined
-from mesh.cli.running import joined_settings
+from mesh.cli.running import joined_settings, let_in
 
 if TYPE_CHECKING:
     from mesh.config import Settings
@@ -44,7 +44,10 @@ def serve(
     settings, joins = joined_settings(**given)
     setup_logging(settings.log_level, locality=settings.locality)
     logging.getLogger("nameko").setLevel(logging.WARNING)
-    run(_host(settings, services.find(names), joins))
+    classes = services.find(names)
+    if joins is not None:
+        let_in(joins, settings, classes)
+    run(_host(settings, classes, joins))
 
 
 serve.__doc__ = f"{serve.__doc__}\n\n    {_EXAMPLE}"

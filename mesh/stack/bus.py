@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from mesh.doors.subjects import Door
+from mesh.identity import OPERATOR
+from mesh.stack.guests import guests
 from mesh.stack.hub import Hub
-from mesh.stack.nats import Leaf, Login, NatsServer, node_config, write_config
+from mesh.stack.nats import Identity, Leaf, Login, NatsServer, node_config, node_folder, user, write_config
+from mesh.stack.nkey import kept_nkey, nkey_of
 from mesh.stack.ports import Ports
 from mesh.stack.process import ChildEvent
 from mesh.stack.secrets import Secrets
@@ -22,19 +27,25 @@ class Bus:
         ports: Ports,
         secrets: Secrets,
         *,
+        doors: Callable[[str], Mapping[str, Door]] | None = None,
         report: Callable[[ChildEvent], None] = lambda event: None,
     ) -> None:
-        """Logs go to `data/logs`, the hub's files to `data/hub`, a locality's streams to `data/nodes/SLUG`."""
+        """Logs go to `data/logs`, the hub's files to `data/hub`, a locality's streams to `data/nodes/SLUG`.
+
+        `doors` tells by principal what each may do at a locality's server. Without them one user with a password may
+        do everything: for trials of the bus alone.
+        """
         self._data = data
         self._ports = ports
         self._secrets = secrets
         self._report = report
-        self._leaves = {slug: Login(slug, secrets[f"leaf.{slug}"]) for slug in localities}
+        self._doors = doors
+        self._leaves = {slug: kept_nkey(node_folder(data, slug) / "leaf.nk", slug) for slug in localities}
         self.hub = Hub(
             data / "hub",
             ports["hub"],
             ports["hub.leaf"],
-            Login("admin", secrets["hub.admin"]),
+            kept_nkey(data / "hub" / "admin.nk", "admin"),
             self._leaves,
             log=data / "logs" / "hub.log",
             report=report,
@@ -55,13 +66,23 @@ class Bus:
 
     def store(self, locality: str) -> Path:
         """Returns the folder of the locality's streams; it may be removed while its server is down."""
-        return self._data / "nodes" / locality / "jetstream"
+        return node_folder(self._data, locality) / "jetstream"
 
     def _node(self, slug: str) -> NatsServer:
         name = f"{slug}.nats"
-        port, login = self._ports[name], Login("services", self._secrets[f"services.{slug}"])
-        config = self._data / "nodes" / slug / "nats.conf"
+        port, (login, users) = self._ports[name], self._users(slug)
+        config = node_folder(self._data, slug) / "nats.conf"
         leaf = Leaf(self.hub.leaf_port, self._leaves[slug])
-        write_config(config, node_config(slug, port, self.store(slug), login, domain=slug, leaf=leaf))
+        write_config(config, node_config(slug, port, self.store(slug), users, domain=slug, leaf=leaf))
         log = self._data / "logs" / f"{name}.log"
         return NatsServer(name, config, port, login, log=log, report=self._report)
+
+    def _users(self, slug: str) -> tuple[Identity, list[dict[str, Any]]]:
+        """Who asks whether the server is ready, and all who may log in."""
+        if self._doors is None:
+            everybody = Login("services", self._secrets[f"services.{slug}"])
+            return everybody, [user(everybody)]
+        credentials = self._data / "credentials" / slug
+        doors = guests(self._data, slug) | dict(self._doors(slug))
+        users = [user(nkey_of(credentials, principal), door) for principal, door in doors.items()]
+        return nkey_of(credentials, OPERATOR), users

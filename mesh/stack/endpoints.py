@@ -19,9 +19,15 @@ class LocalityEndpoints(BaseModel):
     grpc: str
     """Address `host:port` of its services."""
     nats: str
-    """URL of its nats-server, with user and password."""
+    """URL of its nats-server."""
     token: str
     """Operator token: metadata `authorization: Bearer TOKEN`."""
+    ca: str
+    """PEM file with the authorities to believe, for services and edge."""
+    credentials: str
+    """Folder of the operator's own certificate, key and passwords: services answer nobody without one."""
+    edge: str | None = None
+    """URL of the edge, for outsiders: `https://…`; absent when none runs."""
 
 
 class Endpoints(BaseModel):
@@ -32,7 +38,7 @@ class Endpoints(BaseModel):
     pid: int
     """Process id of `lienthong up`."""
     mongodb: str
-    """Connection string of MongoDB."""
+    """Connection string of MongoDB: of ours as a user who only reads."""
     hub: str | None
     """URL of the NATS hub; absent when the bus is not ours."""
     hub_applied: str | None

@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from mesh.stack.nats import ACCOUNT, Login, NatsServer, answers, base_config, write_config
+from mesh.stack.nats import ACCOUNT, NatsServer, answers, base_config, write_config
+from mesh.stack.nkey import Nkey
 from mesh.stack.permissions import Pair, Permissions, permissions
 from mesh.stack.ports import LOOPBACK
 from mesh.stack.process import ChildEvent
@@ -17,17 +18,17 @@ from mesh.stack.system_account import SystemAccount, system_account
 
 
 def hub_config(
-    port: int, leaf_port: int, admin: Login, localities: Mapping[str, Login], pairs: Iterable[Pair]
+    port: int, leaf_port: int, admin: Nkey, localities: Mapping[str, Nkey], pairs: Iterable[Pair]
 ) -> dict[str, Any]:
     """Returns the hub's configuration: one account, a user per locality, leaf links only."""
     granted = permissions(pairs)
     users = [
-        login.as_config()
+        nkey.as_config()
         | {
             "permissions": granted.get(slug, Permissions()).as_config(),
             "allowed_connection_types": ["LEAFNODE"],
         }
-        for slug, login in sorted(localities.items())
+        for slug, nkey in sorted(localities.items())
     ]
     return base_config("hub", port) | {
         "leafnodes": {"listen": f"{LOOPBACK}:{leaf_port}"},
@@ -46,13 +47,13 @@ class Hub:
         folder: Path,
         port: int,
         leaf_port: int,
-        admin: Login,
-        localities: Mapping[str, Login],
+        admin: Nkey,
+        localities: Mapping[str, Nkey],
         *,
         log: Path,
         report: Callable[[ChildEvent], None] = lambda event: None,
     ) -> None:
-        """`localities` are the logins of the leaf links by slug; `admin` may ask the server to reload."""
+        """`localities` are the keys of the leaf links by slug; `admin` may ask the server to reload."""
         self.leaf_port = leaf_port
         self._folder = folder
         self._port = port
@@ -118,7 +119,7 @@ class Hub:
         self._write_config(pairs)
         async with self._administration() as administration:
             await administration.reload()
-            await administration.cut(self._unsettled)
+            await administration.cut({self._localities[slug].public for slug in self._unsettled})
         self._unsettled.clear()
 
     async def wait_linked(self, localities: Collection[str]) -> None:
@@ -131,7 +132,8 @@ class Hub:
     async def linked(self) -> set[str]:
         """Returns the localities whose leaf link is up."""
         async with self._administration() as administration:
-            return set((await administration.links()).values())
+            linked = set((await administration.links()).values())
+        return {slug for slug, nkey in self._localities.items() if nkey.public in linked}
 
     def _administration(self) -> AbstractAsyncContextManager[SystemAccount]:
         return system_account(self.server.url, self._admin)
@@ -140,7 +142,7 @@ class Hub:
         return await answers(self.server.url, self._admin, jetstream=False)
 
     def _write_config(self, pairs: frozenset[Pair]) -> None:
-        admitted = {slug: login for slug, login in self._localities.items() if slug not in self._barred}
+        admitted = {slug: nkey for slug, nkey in self._localities.items() if slug not in self._barred}
         config = hub_config(self._port, self.leaf_port, self._admin, admitted, pairs)
         write_config(self._folder / "nats.conf", config)
 

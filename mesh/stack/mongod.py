@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,19 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from mesh.errors import ConfigurationError
 from mesh.stack import binaries
 from mesh.stack.ports import LOOPBACK
 from mesh.stack.process import Child, ChildEvent
+from mesh.stack.secrets import write_private
+
+Client = AsyncMongoClient[dict[str, Any]]
 
 REPLICA_SET = "lienthong"
 
-_NOT_YET_INITIALIZED = 94  # error codes of MongoDB
+ROOT = "root"
+
+_UNAUTHORIZED, _AUTHENTICATION_FAILED, _ALREADY_INITIALIZED = 13, 18, 23  # error codes of MongoDB
 _CACHE_GB = 0.5
 _CONNECTIONS = 1500
 _SESSIONS = 2 * _CONNECTIONS
@@ -30,13 +37,21 @@ then the next process cannot commit, since every commit of a service writes the 
 
 
 class Mongod:
-    """One mongod, on the loopback interface only."""
+    """One mongod, on the loopback interface only, with users and passwords."""
 
     def __init__(
-        self, data: Path, port: int, *, log: Path, report: Callable[[ChildEvent], None] = lambda event: None
+        self,
+        data: Path,
+        port: int,
+        *,
+        password: str,
+        log: Path,
+        report: Callable[[ChildEvent], None] = lambda event: None,
     ) -> None:
-        """`data` is its database folder; `port` may differ from the one it had before."""
+        """`data` is its database folder; `port` may differ from the one it had before; `password` is root's."""
         self.port = port
+        self._data = data
+        self._password = password
         self.child = Child(
             "mongod",
             [
@@ -48,6 +63,7 @@ class Mongod:
                     "--wiredTigerEngineConfigString",
                     f"session_max={_SESSIONS},{_FILES}",
                 ),
+                *("--keyFile", self._key),  # which a replica set with users must have
                 "--nounixsocket",  # a killed mongod leaves its socket in /tmp
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                 *("--setParameter", "tcmallocAggressiveMemoryDecommit=1"),  # what is freed goes back at once
@@ -57,50 +73,87 @@ class Mongod:
             ready=self._is_primary,
             report=report,
         )
-        self._data = data
 
     @property
     def uri(self) -> str:
-        """Connection string for clients."""
-        return f"mongodb://{self._address}/?replicaSet={REPLICA_SET}"
+        """Connection string for root."""
+        return f"mongodb://{ROOT}:{self._password}@{self._address}/?replicaSet={REPLICA_SET}"
 
     async def start(self) -> None:
         """Starts it and returns when it is primary. Raises ChildFailed."""
         self._data.mkdir(parents=True, exist_ok=True)
+        if not self._key.exists():
+            write_private(self._key, secrets.token_hex(64))
         await self.child.start()
+
+    @property
+    def _key(self) -> Path:
+        """What the members of a replica set know each other by; this one has no other."""
+        return self._data.with_name(f"{self._data.name}.key")
 
     @property
     def _address(self) -> str:
         return f"{LOOPBACK}:{self.port}"
 
     async def _is_primary(self) -> bool:
-        uri = f"mongodb://{self._address}/?directConnection=true"
-        async with AsyncMongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=200, socketTimeoutMS=5000) as client:
-            try:
-                hello = await client.admin.command("hello")
+        try:
+            async with self._client() as anybody:
+                hello = await anybody.admin.command("hello")
                 if hello.get("isWritablePrimary"):
+                    await self._keep_root(anybody)
                     return True
                 if hello.get("setName") is None:  # not initiated, or knows itself under another port
-                    await self._introduce(client)
-            except (PyMongoError, TimeoutError):
-                pass
-            return False
+                    await self._introduce(anybody)
+        except (PyMongoError, TimeoutError):
+            pass
+        return False
 
-    async def _introduce(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
-        config = await self._config(client)
-        if config is None:
-            members = [{"_id": 0, "host": self._address}]
-            await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
-        elif config["members"][0]["host"] != self._address:
-            config["members"][0]["host"] = self._address
-            config["version"] += 1
-            await client.admin.command("replSetReconfig", config, force=True)
+    async def _keep_root(self, anybody: Client) -> None:
+        """Makes the root user of a new server, or of data that an earlier version left without users."""
+        if not await self._has_root():
+            try:
+                await anybody.admin.command(
+                    "createUser", ROOT, pwd=self._password, roles=["root"], mechanisms=["SCRAM-SHA-256"]
+                )
+            except OperationFailure as failure:
+                if failure.code == _UNAUTHORIZED:
+                    raise self._locked_out() from None
+                raise
 
-    async def _config(self, client: AsyncMongoClient[dict[str, Any]]) -> dict[str, Any] | None:
-        """Returns the replica set's configuration on disk: `replSetGetConfig` does not tell it to a removed member."""
-        try:
-            return await client.local.get_collection("system.replset").find_one()
-        except OperationFailure as failure:
-            if failure.code == _NOT_YET_INITIALIZED:
-                return None
-            raise
+    async def _has_root(self) -> bool:
+        async with self._client(username=ROOT, password=self._password) as root:
+            try:
+                await root.admin.command("ping")
+            except OperationFailure as failure:
+                if failure.code == _AUTHENTICATION_FAILED:
+                    return False
+                raise
+        return True
+
+    async def _introduce(self, anybody: Client) -> None:
+        """Tells the server that it is the one member, under the port it has now.
+
+        As root; while there is none as anybody, which MongoDB allows on its own machine (the localhost exception).
+        """
+        login = {"username": ROOT, "password": self._password} if await self._has_root() else {}
+        members = [{"_id": 0, "host": self._address}]
+        async with self._client(**login) as client:
+            try:
+                await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+            except OperationFailure as failure:
+                if failure.code == _UNAUTHORIZED:
+                    raise self._locked_out() from None
+                if failure.code != _ALREADY_INITIALIZED:
+                    raise
+                config = {"_id": REPLICA_SET, "version": 1, "members": members}
+                await client.admin.command("replSetReconfig", config, force=True)
+
+    def _client(self, **login: Any) -> Client:
+        uri = f"mongodb://{self._address}/?directConnection=true"
+        return Client(uri, serverSelectionTimeoutMS=200, socketTimeoutMS=5000, **login)
+
+    def _locked_out(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._data} has users, and the password kept for {ROOT} is not that of its {ROOT}: put back the"
+            " secrets.json that belongs to this data, or begin anew with --fresh"
+        )

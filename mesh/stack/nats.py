@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from mesh.doors.subjects import Door
 from mesh.stack import binaries
+from mesh.stack.nkey import Nkey
 from mesh.stack.ports import LOOPBACK
 from mesh.stack.process import Child, ChildEvent
 from mesh.stack.secrets import write_private
@@ -31,14 +33,22 @@ message; but the log is the truth and the relay refills what a stream lost, so t
 
 @dataclass(frozen=True)
 class Login:
-    """User and password at a nats-server."""
+    """User and password at a nats-server whose users have no doors of their own: for trials of the bus alone."""
 
     user: str
     password: str
 
     def as_config(self) -> dict[str, Any]:
-        """Returns the two lines of a user in a server's configuration."""
+        """Returns how a server's configuration names the user."""
         return {"user": self.user, "password": self.password}
+
+    def as_options(self) -> dict[str, Any]:
+        """Returns what `nats.connect` must be given to log in."""
+        return self.as_config()
+
+
+Identity = Login | Nkey
+"""As whom somebody logs in."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +57,25 @@ class Leaf:
 
     port: int
     """The hub's port for leaf nodes."""
-    login: Login
+    nkey: Nkey
     """One user per locality: the hub's permissions hang on it."""
+
+
+def user(identity: Identity, door: Door | None = None) -> dict[str, Any]:
+    """Returns a user of a server's configuration; without a door it may do everything."""
+    return identity.as_config() | ({"permissions": door.as_config()} if door else {})
+
+
+def node_folder(data: Path, locality: str) -> Path:
+    """Returns where a locality's server has its configuration and streams."""
+    return data / "nodes" / locality
 
 
 def node_config(
     server_name: str,
     port: int,
     store: Path,
-    login: Login,
+    users: Sequence[Mapping[str, Any]],
     *,
     domain: str | None = None,
     leaf: Leaf | None = None,
@@ -71,13 +91,13 @@ def node_config(
         jetstream["domain"] = domain
     config = base_config(server_name, port) | {
         "jetstream": jetstream,
-        "accounts": {ACCOUNT: {"jetstream": "enabled", "users": [login.as_config()]}, "SYS": {"users": []}},
+        "accounts": {ACCOUNT: {"jetstream": "enabled", "users": list(users)}, "SYS": {"users": []}},
         # Reply subjects that name the stream, so the hub can permit them one by one (see `hub.permissions`).
         "feature_flags": {"js_api_reply_v2": True},
     }
     if leaf is not None:
-        url = f"nats://{leaf.login.user}:{leaf.login.password}@{LOOPBACK}:{leaf.port}"
-        config["leafnodes"] = {"reconnect": "250ms", "remotes": [{"url": url, "account": ACCOUNT}]}
+        remote = {"url": f"nats://{LOOPBACK}:{leaf.port}", "account": ACCOUNT, "nkey": leaf.nkey.seed}
+        config["leafnodes"] = {"reconnect": "250ms", "remotes": [remote]}
     return config
 
 
@@ -107,13 +127,13 @@ class NatsServer:
         name: str,
         config: Path,
         port: int,
-        login: Login,
+        login: Identity,
         *,
         log: Path,
         ready: Callable[[], Awaitable[bool]] | None = None,
         report: Callable[[ChildEvent], None] = lambda event: None,
     ) -> None:
-        """`config` is its written configuration, `port` and `login` are how a client gets in."""
+        """`config` is its written configuration, `port` and `login` are how to ask whether it is ready."""
         self.port = port
         self.login = login
         self.child = Child(
@@ -127,14 +147,16 @@ class NatsServer:
 
     @property
     def url_with_login(self) -> str:
-        """Where clients connect, with credentials."""
-        return f"nats://{self.login.user}:{self.login.password}@{LOOPBACK}:{self.port}"
+        """Where clients connect, with user and password if it has them."""
+        if isinstance(self.login, Login):
+            return f"nats://{self.login.user}:{self.login.password}@{LOOPBACK}:{self.port}"
+        return self.url
 
     async def _answers(self) -> bool:
         return await answers(self.url, self.login)
 
 
-async def answers(url: str, login: Login, *, jetstream: bool = True) -> bool:
+async def answers(url: str, login: Identity, *, jetstream: bool = True) -> bool:
     """Tells whether the server lets the user in and, if asked for, its JetStream is up."""
     try:
         client = await connect_once(url, login)
@@ -150,12 +172,11 @@ async def answers(url: str, login: Login, *, jetstream: bool = True) -> bool:
         await client.close()
 
 
-async def connect_once(url: str, login: Login) -> Client:
+async def connect_once(url: str, login: Identity) -> Client:
     """Connects now or fails now; nats-py would try again for two minutes."""
     return await nats.connect(
         url,
-        user=login.user,
-        password=login.password,
+        **login.as_options(),
         allow_reconnect=False,
         max_reconnect_attempts=1,
         reconnect_time_wait=0.02,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mesh.doors.subjects import only
 from mesh.sharing import api_prefix, deliver_prefix, share_stream
 
 Pair = tuple[str, str]
@@ -21,7 +22,7 @@ class Permissions:
 
     def as_config(self) -> dict[str, Any]:
         """Returns the permissions in the server's words, where an empty list would allow everything."""
-        return {"publish": _only(self.publish), "subscribe": _only(self.subscribe)}
+        return {"publish": only(self.publish), "subscribe": only(self.subscribe)}
 
 
 def permissions(pairs: Iterable[Pair]) -> dict[str, Permissions]:
@@ -52,7 +53,3 @@ def permissions(pairs: Iterable[Pair]) -> dict[str, Permissions]:
         taker.publish += asks
         taker.subscribe += answers
     return granted
-
-
-def _only(subjects: list[str]) -> dict[str, Any]:
-    return {"allow": subjects} if subjects else {"deny": [">"]}

@@ -80,9 +80,13 @@ class Child:
         ready_timeout_s: float = 60.0,
         stop_timeout_s: float = 20.0,
         backoff: Backoff = Backoff(),
+        before_stop: Callable[[], Awaitable[None]] | None = None,
         report: Callable[[ChildEvent], None] = lambda event: None,
     ) -> None:
-        """`ready` is asked until it says the child is of use, and must answer soon; `env` replaces ours."""
+        """`ready` is asked until it says the child is of use, and must answer soon; `env` replaces ours.
+
+        `before_stop` is for a child that does not finish by itself, when it gets SIGTERM, what it has begun.
+        """
         self.name = name
         self.log = log
         self.starts = 0
@@ -92,6 +96,7 @@ class Child:
         self._ready_timeout_s = ready_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._backoff = backoff
+        self._before_stop = before_stop
         self._report = report
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -124,6 +129,8 @@ class Child:
     async def stop(self) -> None:
         """Stops the child, SIGTERM first and SIGKILL when it takes too long; it stays down until `start`."""
         await self._let_go()
+        if self._before_stop is not None and self.pid is not None:
+            await self._before_stop()
         await self._end()
         self._tell(Happening.STOPPED)
 

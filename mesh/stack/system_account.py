@@ -14,13 +14,13 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from mesh.errors import Unavailable
-from mesh.stack.nats import Login, connect_once
+from mesh.stack.nats import Identity, connect_once
 
 _REQUEST_TIMEOUT_S = 2.0
 
 
 @asynccontextmanager
-async def system_account(url: str, login: Login) -> AsyncIterator[SystemAccount]:
+async def system_account(url: str, login: Identity) -> AsyncIterator[SystemAccount]:
     """Connects for a few requests. Raises Unavailable when the server is down or does not answer."""
     try:
         client = await connect_once(url, login)
@@ -51,10 +51,10 @@ class SystemAccount:
         """Makes the server read its configuration, and returns when it has."""
         await self._ask("RELOAD")
 
-    async def cut(self, localities: set[str]) -> None:
-        """Closes every leaf link logged in as one of the localities."""
-        for link, locality in (await self.links()).items():
-            if locality in localities:
+    async def cut(self, users: set[str]) -> None:
+        """Closes every leaf link logged in as one of the users."""
+        for link, user in (await self.links()).items():
+            if user in users:
                 await self._ask("KICK", cid=link)
 
     async def links(self) -> dict[int, str]:

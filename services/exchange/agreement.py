@@ -39,22 +39,29 @@ def terms(agreement: Agreement) -> bytes:
     """Returns what was agreed, without what happened to it since; equal terms are equal bytes."""
     bare = Agreement()
     bare.CopyFrom(agreement)
-    for name in ("state", "changed_at", "carried"):
+    for name in ("state", "changed_at", "carried", "events", "lookups"):
         bare.ClearField(name)
-    del bare.events[:]
     for event in sorted(agreement.events, key=lambda e: e.type):
         bare.events.add(type=event.type, fields=sorted(set(event.fields)))
+    for lookup in sorted(agreement.lookups, key=lambda one: one.rpc):
+        bare.lookups.add(rpc=lookup.rpc, fields=sorted(set(lookup.fields)))
     return bare.SerializeToString(deterministic=True)
 
 
-def grant_id(agreement: Agreement, event_type: str) -> str:
-    """Returns the id of the grant for one event type between the agreement's parties."""
-    return f"{agreement.provider}|{agreement.recipient}|{event_type}"
+def grant_id(provider: str, recipient: str, granted: str) -> str:
+    """Returns the id of the grant for one event type or lookup between two localities."""
+    return f"{provider}|{recipient}|{granted}"
+
+
+def grants(agreement: Agreement) -> dict[str, str]:
+    """Returns what an agreement grants, event types and lookups, by the ids of the grants it needs to be ACTIVE."""
+    granted = [event.type for event in agreement.events] + [lookup.rpc for lookup in agreement.lookups]
+    return {grant_id(agreement.provider, agreement.recipient, name): name for name in granted}
 
 
 def grant_ids(agreement: Agreement) -> tuple[str, ...]:
     """Returns the ids of the grants an agreement needs to be ACTIVE."""
-    return tuple(grant_id(agreement, event.type) for event in agreement.events)
+    return tuple(grants(agreement))
 
 
 def valid_from(agreement: Agreement) -> datetime:
@@ -75,3 +82,8 @@ def is_valid_at(agreement: Agreement, moment: datetime) -> bool:
 def fields_of(agreement: Agreement, event_type: str) -> tuple[str, ...] | None:
     """Returns the fields agreed for an event type, or None where the type is not shared."""
     return next((tuple(e.fields) for e in agreement.events if e.type == event_type), None)
+
+
+def lookup_fields_of(agreement: Agreement, rpc: str) -> tuple[str, ...] | None:
+    """Returns the fields agreed for the answers of a lookup, or None where it is not granted."""
+    return next((tuple(lookup.fields) for lookup in agreement.lookups if lookup.rpc == rpc), None)

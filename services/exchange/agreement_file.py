@@ -14,7 +14,7 @@ from typing import Annotated
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BeforeValidator, Field
 
-from lienthong.exchange.v1 import Agreement, SharedEvent
+from lienthong.exchange.v1 import Agreement, GrantedLookup, SharedEvent
 from mesh.errors import InvalidArgument
 from mesh.forms import Form, parse
 
@@ -82,11 +82,17 @@ _From = Annotated[datetime, BeforeValidator(_first_moment)]
 _Until = Annotated[datetime, BeforeValidator(_moment_after)]
 
 
+_Fields = Annotated[list[_Text], Field(alias="fields", min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
+
+
 class _Shared(Form):
     type: _Text
-    fields_: Annotated[
-        list[_Text], Field(alias="fields", min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)
-    ]
+    fields_: _Fields
+
+
+class _Granted(Form):
+    rpc: _Text
+    fields_: _Fields
 
 
 class _Validity(Form):
@@ -106,7 +112,8 @@ class _AgreementForm(Form):
     recipient: _Text
     purpose: _Text
     legal_basis: _Text
-    events: Annotated[list[_Shared], Field(min_length=1, max_length=200)]
+    events: Annotated[list[_Shared], Field(min_length=1, max_length=200)] = []  # pydantic copies it
+    lookups: Annotated[list[_Granted], Field(min_length=1, max_length=200)] = []
     start: Annotated[datetime | None, BeforeValidator(_start)] = None
     valid: _Validity
     objective: _Objective = _Objective()
@@ -119,6 +126,7 @@ class _AgreementForm(Form):
             purpose=self.purpose,
             legal_basis=self.legal_basis,
             events=[SharedEvent(type=e.type, fields=e.fields_) for e in self.events],
+            lookups=[GrantedLookup(rpc=one.rpc, fields=one.fields_) for one in self.lookups],
             valid_from=_timestamp(self.valid.from_),
             valid_until=_timestamp(self.valid.until),
             start=self.start and _timestamp(self.start),

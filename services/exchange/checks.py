@@ -13,9 +13,9 @@ from mesh.errors import InvalidArgument, Violation
 from mesh.events import EventType, catalogue
 from mesh.localities import slugs
 from services.exchange.agreement import valid_from, valid_until
+from services.exchange.lookup_checks import lookup_violations
+from services.exchange.not_yet import NOT_YET
 from services.exchange.projection import ALL_FIELDS
-
-NOT_YET = "personal data cannot be shared yet: it has to be encrypted for the recipient, which this version cannot do"
 
 
 def check_agreement(agreement: Agreement, here: str) -> None:
@@ -23,7 +23,9 @@ def check_agreement(agreement: Agreement, here: str) -> None:
     violations = [
         *_parties(agreement, here),
         *_validity(agreement),
+        *_something(agreement),
         *_event_types(agreement),
+        *lookup_violations(agreement),
     ]
     if violations:
         raise InvalidArgument(violations)
@@ -45,6 +47,11 @@ def _validity(agreement: Agreement) -> Iterator[Violation]:
         yield Violation("valid_until", "order", "must be later than valid_from")
     if agreement.HasField("start") and agreement.start.ToSeconds() >= agreement.valid_until.ToSeconds():
         yield Violation("start", "order", "must be earlier than valid_until")
+
+
+def _something(agreement: Agreement) -> Iterator[Violation]:
+    if not agreement.events and not agreement.lookups:
+        yield Violation("events", "required", "an agreement shares events, or grants lookups, or both")
 
 
 def _event_types(agreement: Agreement) -> Iterator[Violation]:

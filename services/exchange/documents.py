@@ -54,6 +54,11 @@ class AgreementDocument(Document):
             document.activated_at = document.changed_at
         return document
 
+    @property
+    def shares_events(self) -> bool:
+        """Whether anything of it goes over the bus: an agreement may grant lookups alone."""
+        return bool(self.agreement().events)
+
     def agreement(self, carried: int = 0) -> Agreement:
         """Returns the agreement as the contract has it."""
         agreement = Agreement.FromString(self.terms)
@@ -64,7 +69,7 @@ class AgreementDocument(Document):
 
 
 class Grant(Document):
-    """Says which ACTIVE agreement shares an event type between two localities; see `agreement.grant_id`."""
+    """Says which ACTIVE agreement grants an event type or a lookup between two localities; see `agreement.grant_id`."""
 
     id = StringField(primary_key=True)
     agreement = StringField(required=True)

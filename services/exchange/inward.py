@@ -84,7 +84,8 @@ class Inward(Entrypoint):
         await asyncio.gather(*(arrivals.stop() for arrivals in self._arrivals.values()))
 
     async def _keep(self) -> None:
-        received = [document for document in self.agreements if document.recipient == self.container.locality]
+        here = self.container.locality
+        received = [document for document in self.agreements if document.recipient == here and document.shares_events]
         read = {document.provider for document in received if document.state in _READ}
         for provider in self._arrivals.keys() - read:
             await self._arrivals.pop(provider).stop()
@@ -101,7 +102,7 @@ class Inward(Entrypoint):
 
     async def _declare(self, providers: set[str]) -> None:
         """Declares the stream with its sources when they have changed; asks anew for those that are silent."""
-        jetstream, here = self.container.host.jetstream, self.container.locality
+        jetstream, here = self.container.jetstream, self.container.locality
         if self._sourced == providers:
             with contextlib.suppress(NotFoundError):
                 await revive_sources(jetstream, here)
@@ -118,7 +119,7 @@ class Inward(Entrypoint):
         return int(mark["position"]) if mark else 0
 
     async def _purge(self, provider: str, agreement: str) -> None:
-        await purge_received(self.container.host.jetstream, provider, self.container.locality, agreement)
+        await purge_received(self.container.jetstream, provider, self.container.locality, agreement)
 
     # --- subscriptions -----------------------------------------------------------------------------------
 

@@ -1,13 +1,13 @@
-"""The life of an agreement: which state follows which, and which agreement holds an event type.
+"""The life of an agreement: which state follows which, and which agreement holds an event type or a lookup.
 
     PROPOSED ── apply ──→ ACTIVE ── suspend ──→ SUSPENDED
                              ←───── resume ────────┘
     PROPOSED, ACTIVE, SUSPENDED ── revoke ──→ REVOKED
     PROPOSED, ACTIVE, SUSPENDED ── expire ──→ EXPIRED
 
-Pure: each verb takes what is stored and returns what to store. At most one ACTIVE agreement shares an event type
-between the same two localities: the unit that makes an agreement ACTIVE also writes one *grant* per type, whose id
-is made of the three, so of two units that claim the same only one commits.
+Pure: each verb takes what is stored and returns what to store. At most one ACTIVE agreement shares an event type, or
+grants a lookup, between the same two localities: the unit that makes an agreement ACTIVE also writes one *grant* for
+each, whose id is made of the three, so of two units that claim the same only one commits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datetime import datetime
 from lienthong.exchange.v1 import Agreement
 from mesh.errors import FailedPrecondition
 from mesh.times import now_ms
-from services.exchange.agreement import State, grant_id, grant_ids, state_of, terms, valid_until
+from services.exchange.agreement import State, grant_ids, grants, state_of, terms, valid_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def apply(proposed: Agreement, current: Agreement | None, holders: Mapping[str, 
 
     `current` is what is stored under its id, `holders` the agreement of each existing grant of `grant_ids(proposed)`.
     Raises FailedPrecondition where the id has other terms, the state forbids it, its validity is over, or another
-    ACTIVE agreement holds a type.
+    ACTIVE agreement holds a type or lookup.
     """
     if current is not None and terms(current) != terms(proposed):
         raise FailedPrecondition(
@@ -81,12 +81,12 @@ def apply(proposed: Agreement, current: Agreement | None, holders: Mapping[str, 
 
 
 def suspend(current: Agreement, now: datetime) -> Change:
-    """Stops an ACTIVE agreement for now; its event types may be granted to another meanwhile."""
+    """Stops an ACTIVE agreement for now; what it grants may be granted by another meanwhile."""
     return _move(current, SUSPEND, now)
 
 
 def resume(current: Agreement, holders: Mapping[str, str], now: datetime) -> Change:
-    """Makes a SUSPENDED agreement ACTIVE again, if nobody holds its event types meanwhile."""
+    """Makes a SUSPENDED agreement ACTIVE again, if nobody holds what it grants meanwhile."""
     return _activate(current, RESUME, holders, now)
 
 
@@ -107,12 +107,11 @@ def _activate(current: Agreement, move: Move, holders: Mapping[str, str], now: d
         return change
     if now >= valid_until(current):
         raise FailedPrecondition(f"agreement {current.id} was valid until {valid_until(current).isoformat()}")
-    ids = grant_ids(current)
-    for event in current.events:
-        holder = holders.get(grant_id(current, event.type), current.id)
+    for id, granted in grants(current).items():
+        holder = holders.get(id, current.id)
         if holder != current.id:
-            raise FailedPrecondition(f"agreement {holder} is ACTIVE and already shares {event.type}; end it first")
-    return Change(change.agreement, claims=ids)
+            raise FailedPrecondition(f"agreement {holder} is ACTIVE and already grants {granted}; end it first")
+    return Change(change.agreement, claims=grant_ids(current))
 
 
 def _move(current: Agreement, move: Move, now: datetime) -> Change:

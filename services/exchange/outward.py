@@ -58,7 +58,8 @@ class Outward(Entrypoint):
         await asyncio.gather(*(flow.stop() for flow in self._flows.values()))
 
     async def _keep(self) -> None:
-        provided = [document for document in self.agreements if document.provider == self.container.locality]
+        here = self.container.locality
+        provided = [document for document in self.agreements if document.provider == here and document.shares_events]
         active = [document for document in provided if document.state == State.ACTIVE]
         wanted = {passage for document in active for passage in passages(document)}
         for passage in self._flows.keys() - wanted:
@@ -129,7 +130,7 @@ class Outward(Entrypoint):
         if relay is not None:
             await relay.stop()
         with contextlib.suppress(NotFoundError):
-            await self.container.host.jetstream.delete_stream(share_stream(self.container.locality, recipient))
+            await self.container.jetstream.delete_stream(share_stream(self.container.locality, recipient))
         self._closed.add(recipient)
 
     async def _take_receipts(self, recipient: str) -> None:
@@ -166,7 +167,7 @@ class Outward(Entrypoint):
             position, _ = await container.in_thread(heads, container.database, log)
             async with asyncio.timeout(_PUBLISHED_WITHIN_S):
                 await relay.caught_up(position)
-        await purge_shared(container.host.jetstream, here, document.recipient, document.id)
+        await purge_shared(container.jetstream, here, document.recipient, document.id)
 
 
 def _for_agreement(agreement: str) -> Any:

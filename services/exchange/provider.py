@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from lienthong.exchange.v1 import ReadShareLogRequest, ReportReceiptsRequest
-from mesh.client import Client
-from mesh.errors import NotFound, PermissionDenied, Unavailable
+from mesh.errors import NotFound, PermissionDenied
 from mesh.marks import Start
 from mesh.source import Delivery, Refilled
 from services.exchange.agreement import State
 from services.exchange.agreements import Agreements
+from services.exchange.peer import Peer
 from services.exchange.share_log import agreement_of
 
-SERVICE = "lienthong.exchange.v1.ExchangeService"
 SCOPE = "exchange.refill"
-_DEADLINE_S = 5.0
 _EVERYTHING = 2**63 - 1
 
 
@@ -27,10 +25,9 @@ class Provider:
     def __init__(self, host: Any, locality: str, agreements: Agreements, report_now: asyncio.Event) -> None:
         """`report_now` is set when the provider should be told how far its events are committed here."""
         self.locality = locality
-        self._host = host
+        self._peer = Peer(host, locality, SCOPE)
         self._agreements = agreements
         self._report_now = report_now
-        self._client: Client | None = None
 
     async def begin(self, everything: bool) -> Start:
         """Every share line is numbered from 1 and wanted from its beginning."""
@@ -38,7 +35,8 @@ class Provider:
 
     async def heads(self) -> Mapping[str, int] | None:
         """Asks anew, for the agreements of this provider that may carry something."""
-        known = [a.id for a in self._agreements if a.provider == self.locality and self._carries(a.id)]
+        shared = [a.id for a in self._agreements if a.provider == self.locality and a.shares_events]
+        known = [agreement for agreement in shared if self._carries(agreement)]
         answers = await asyncio.gather(*(self.report(agreement, {}) for agreement in known))
         return {line: head for answer in answers for line, head in answer.items()}
 
@@ -71,18 +69,11 @@ class Provider:
 
     async def close(self) -> None:
         """Closes the connection."""
-        if self._client is not None:
-            await self._client.close()
+        await self._peer.close()
 
     def _carries(self, agreement: str) -> bool:
         document = self._agreements.get(agreement)
         return document is not None and document.state in (State.ACTIVE, State.SUSPENDED)
 
     async def _call(self, method: str, request: Any) -> Any:
-        if self._client is None:
-            address = self._host.settings.peers.get(self.locality)
-            if address is None:
-                raise Unavailable(f"no address of the exchange of {self.locality} is known; set LIENTHONG_PEERS")
-            token = self._host.own_token(SCOPE, audience=self.locality)
-            self._client = Client(SERVICE, address, token=token, deadline_s=_DEADLINE_S)
-        return await self._client.call(method, request, repeatable=True)
+        return await self._peer.call(method, request, repeatable=True)

@@ -72,7 +72,7 @@ class Receipts:
             by_agreement[agreement_of(line)][line] = sequence
         heads: dict[str, int] = {}
         for document in self._agreements:
-            if document.provider == self._provider.locality:
+            if document.provider == self._provider.locality and document.shares_events:
                 with contextlib.suppress(MeshError):
                     heads.update(await self._provider.report(document.id, by_agreement[document.id]))
         self._heads = heads

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lienthong.exchange.v1 import (
     Agreement,
+    AnswerLookupRequest,
+    AnswerLookupResponse,
     ApplyAgreementRequest,
     ApplyAgreementResponse,
     GetAgreementRequest,
     GetAgreementResponse,
     ListAgreementsRequest,
     ListAgreementsResponse,
+    ListLookupsRequest,
+    ListLookupsResponse,
     ListQuarantineRequest,
     ListQuarantineResponse,
+    LookupRequest,
+    LookupResponse,
     ReadShareLogRequest,
     ReadShareLogResponse,
     ReportReceiptsRequest,
@@ -25,23 +31,28 @@ from lienthong.exchange.v1 import (
     SuspendAgreementRequest,
     SuspendAgreementResponse,
 )
-from mesh import Caller, Clock, Config, Emit, Store, every, rpc
+from mesh import LOCAL, Caller, Clock, Config, Emit, Store, every, rpc
+from mesh.doors.declared import OwnStream
 from mesh.errors import InvalidArgument, PermissionDenied
 from mesh.events import Event
 from mesh.localities import slugs
-from mesh.pages import PAGE, page_by_id
-from services.exchange import lifecycle, quarantine
+from mesh.pages import PAGE, given, page_by_id
+from mesh.sharing import received_stream, share_stream, shared_filter
+from services.exchange import lifecycle, lookups
 from services.exchange.admission import Crossing
 from services.exchange.agreement import State
 from services.exchange.border import Border
 from services.exchange.checks import check_agreement
 from services.exchange.crossing import arriving, leaving
-from services.exchange.documents import AgreementDocument, Receipt
+from services.exchange.documents import AgreementDocument, Quarantined, Receipt
 from services.exchange.inward import inward
 from services.exchange.keeping import holders, keep
 from services.exchange.lifecycle import Change
+from services.exchange.lookup_record import LookupRecord, is_recorded
+from services.exchange.newest import newest
 from services.exchange.outward import outward
 from services.exchange.passage import share_lines
+from services.exchange.reaching import Reaching
 from services.exchange.settings import ExchangeSettings
 from services.exchange.share_log import agreement_of, share_log
 
@@ -55,12 +66,26 @@ class ExchangeService:
     clock = Clock()
     caller = Caller()
     border = Border()
+    reach = Reaching()
     settings = Config(ExchangeSettings)
+    reads_events = LOCAL
+    """An agreement can name any event born here."""
+    answers_lookups = True
+    """An agreement can name any lookup; it is asked of the sector here that answers it."""
 
     @classmethod
     def log_subjects(cls, locality: str) -> list[str]:
         """Its log holds the events of every other locality."""
         return [f"events.{slug}.>" for slug in slugs() if slug != locality]
+
+    @classmethod
+    def own_streams(cls, locality: str) -> list[OwnStream]:
+        """What is shared with each other locality, and what all of them share with this one."""
+        others = [slug for slug in slugs() if slug != locality]
+        shared = [
+            OwnStream(share_stream(locality, slug), publishes=(shared_filter(locality, slug),)) for slug in others
+        ]
+        return [*shared, OwnStream(received_stream(locality), reads=(f"shared.*.{locality}.>",))]
 
     # --- agreements --------------------------------------------------------------------------------------
 
@@ -174,8 +199,31 @@ class ExchangeService:
     @rpc
     def list_quarantine(self, request: ListQuarantineRequest) -> ListQuarantineResponse:
         """Lists what was not admitted, newest first."""
-        found, token = quarantine.newest(self.store, request.page_token, request.page_size or PAGE)
+        found, token = newest(self.store, Quarantined, request)
         return ListQuarantineResponse(events=[refused.event() for refused in found], next_page_token=token)
+
+    # --- lookups -----------------------------------------------------------------------------------------
+
+    @rpc
+    def lookup(self, request: LookupRequest) -> LookupResponse:
+        """Asks another locality for a sector of this one."""
+        return lookups.ask(self.store, self.reach, request, self.border.here, self.clock.now())
+
+    @rpc
+    def answer_lookup(self, request: AnswerLookupRequest) -> AnswerLookupResponse:
+        """Answers the exchange of another locality, and records that it asked."""
+        asker, now = self.caller.locality, self.clock.now()
+        response = lookups.answer(self.store, self.reach, request, asker, self.border.here, now)
+        if is_recorded(response):
+            keep = timedelta(days=self.settings.lookups_keep_days)
+            self.store.put(LookupRecord.of(request, response, asker, now, keep))
+        return response
+
+    @rpc
+    def list_lookups(self, request: ListLookupsRequest) -> ListLookupsResponse:
+        """Lists who looked up what here, newest first."""
+        found, token = newest(self.store, LookupRecord, request, **given(agreement=request.agreement_id))
+        return ListLookupsResponse(lookups=[record.lookup() for record in found], next_page_token=token)
 
     # -----------------------------------------------------------------------------------------------------
 

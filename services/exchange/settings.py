@@ -17,5 +17,7 @@ class ExchangeSettings(BaseModel):
 
     admitted_keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days within which an event that arrives again is recognised, whatever number it carries."""
+    lookups_keep_days: Annotated[int, Field(ge=1, le=3650)] = 730
+    """Days it is remembered who looked up what here."""
     receipts_every_s: Annotated[float, Field(gt=0, le=3600)] = 5
     """Seconds between two reports to a provider of how far its events are committed here."""

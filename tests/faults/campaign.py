@@ -53,7 +53,7 @@ class Campaign:
 
     def place(self) -> TrialAt:
         """Where the origin's trial sector is asked."""
-        return TrialAt(self.stack.grpc_address(self.origin), self.stack.token(self.origin))
+        return TrialAt(self.stack.grpc_address(self.origin), self.stack.token(self.origin), self.stack.tls(self.origin))
 
     def load(self, *others: TrialAt, **options: Any) -> Load:
         """Clients of this campaign, not yet started; `others` are further places where they may ask."""

@@ -1,7 +1,7 @@
 """Clients of the trial sector: they ask, ask again after a failure, and remember what was acknowledged.
 
     ledger = Ledger()
-    async with Load(ledger, TrialAt("127.0.0.1:7001", token), prefix="kill") as load:
+    async with Load(ledger, TrialAt("127.0.0.1:7001", token, stack.tls("hue")), prefix="kill") as load:
         await load.acknowledged(200)      # more than there are now
         ...                               # the fault
         await load.acknowledged(200)
@@ -24,6 +24,8 @@ from typing import Any, Self
 
 import grpc
 
+from mesh.renewing import RenewingChannel
+from mesh.tls import Tls
 from tests.trial.contract import RecordRequest, TrialServiceStub
 
 # What a client may answer with the same request again: mesh/errors.py, TransientError.
@@ -96,10 +98,11 @@ class TrialAt:
 
     address: str
     token: str
+    tls: Tls
 
     def channel(self) -> grpc.aio.Channel:
         """A connection of its own."""
-        return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        return RenewingChannel(self.address, self.tls, _OPTIONS)
 
     @property
     def metadata(self) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
-import grpc
 import pytest
 
 from lienthong.mesh.v1 import (
@@ -19,6 +18,7 @@ from lienthong.mesh.v1 import (
     RetryDeadLetterRequest,
 )
 from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
+from mesh.client import open_channel
 from mesh.events import partition_of
 from mesh.stack import Stack
 from tests.faults.campaign import Campaign, until
@@ -92,7 +92,7 @@ Node = Callable[[str, Any], Awaitable[Any]]
 async def _node(stack: Stack, locality: str) -> AsyncIterator[Node]:
     """Calls the locality's NodeService as its operator."""
     metadata = [("authorization", f"Bearer {stack.token(locality)}")]
-    async with grpc.aio.insecure_channel(stack.grpc_address(locality)) as channel:
+    async with open_channel(stack.grpc_address(locality), stack.tls(locality)) as channel:
         stub = NodeServiceStub(channel)
         yield lambda method, request: getattr(stub, method)(request, metadata=metadata, timeout=20)
 

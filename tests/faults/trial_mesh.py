@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from lienthong.exchange.v1 import Agreement, ApplyAgreementRequest, RevokeAgreementRequest, SharedEvent
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from mesh.client import open_channel
 from mesh.stack import Stack
 from mesh.stack.ports import LOOPBACK, free_port
 from mesh.stack.process import Child
@@ -26,7 +26,8 @@ from tests.faults.load import TrialAt
 TRIAL = "tests.trial.services:TrialService"
 WITNESS = "tests.trial.services:WitnessService"
 EXCHANGE = "exchange"
-SERVICES = (TRIAL, WITNESS, EXCHANGE)
+GATEWAY = "gateway"
+SERVICES = (TRIAL, WITNESS, EXCHANGE, GATEWAY)
 PROVIDER, RECIPIENT = "da-nang", "hue"
 
 
@@ -69,7 +70,7 @@ async def revoke_agreement(stack: Stack, id: str, *localities: str) -> None:
 
 async def _ask(stack: Stack, locality: str, method: str, request: Any) -> Any:
     metadata = [("authorization", f"Bearer {stack.token(locality)}")]
-    async with grpc.aio.insecure_channel(stack.grpc_address(locality)) as channel:
+    async with open_channel(stack.grpc_address(locality), stack.tls(locality)) as channel:
         return await getattr(ExchangeServiceStub(channel), method)(request, metadata=metadata, timeout=20)
 
 
@@ -88,14 +89,14 @@ class Twin:
     """A second process of a locality's services, beside the one of the stack, as `lienthong serve` starts it."""
 
     def __init__(self, stack: Stack, locality: str, services: Sequence[str] = SERVICES) -> None:
-        self.place = TrialAt(f"{LOOPBACK}:{free_port()}", stack.token(locality))
+        self.place = TrialAt(f"{LOOPBACK}:{free_port()}", stack.token(locality), stack.tls(locality))
         address = self.place.address
         self.child = Child(
             f"{locality}.twin",
             [sys.executable, "-m", "mesh.cli", "serve", *services, "--locality", locality],
             log=stack.data / "logs" / f"{locality}.twin.log",
             env=os.environ | {"LIENTHONG_DATA_DIR": str(stack.data), "LIENTHONG_GRPC_PORT": address.split(":")[1]},
-            ready=lambda: serves(address),
+            ready=lambda: serves(address, self.place.tls),
         )
 
     async def __aenter__(self) -> Twin:

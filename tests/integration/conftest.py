@@ -39,7 +39,7 @@ class FailingMongod(RunningMongod):
 def failing_mongod(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FailingMongod]:
     """A mongod that can be told to fail; it is not stopped, and each test takes databases of its own."""
     folder = tmp_path_factory.mktemp("failing-mongod")
-    server = Mongod(folder / "data", free_port(), log=folder / "log")
+    server = Mongod(folder / "data", free_port(), password="secret", log=folder / "log")
     server.child._command += ["--setParameter", "enableTestCommands=1"]
     running = FailingMongod(server, background)
     running.start()

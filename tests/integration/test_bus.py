@@ -312,13 +312,11 @@ class TestARawClientOfHue:
     """Of somebody at hue who speaks NATS and keeps to no rules."""
 
     async def test_cannot_log_in_at_the_hub(self, two_nodes: Nodes) -> None:
-        """The password of a leaf link opens nothing but a leaf link."""
-        login = two_nodes.bus._leaves[HUE]
+        """The key of a leaf link opens nothing but a leaf link."""
+        nkey = two_nodes.bus._leaves[HUE]
 
         with pytest.raises(nats.errors.Error):
-            await nats.connect(
-                two_nodes.bus.hub.server.url, user=login.user, password=login.password, allow_reconnect=False
-            )
+            await nats.connect(two_nodes.bus.hub.server.url, **nkey.as_options(), allow_reconnect=False)
 
     @pytest.mark.parametrize("agreement", [False, True], ids=["without-agreement", "with-agreement"])
     @pytest.mark.parametrize(

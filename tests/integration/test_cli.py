@@ -284,6 +284,24 @@ def test_a_file_replayed_twice_is_all_duplicates(up: Up) -> None:
     assert up.json("verify")["logged"] == before
 
 
+def test_what_another_locality_knows_is_looked_up_and_the_other_sees_by_whom(up: Up) -> None:
+    """The same call, with `locality`; a person sees a table, a program the fields."""
+    here = up.call("hue", "environment.ListStations")["stations"]
+
+    there = up.call("da-nang", "environment.ListStations", '{"locality": "hue"}')["stations"]
+    refused = up.run("call", "hue", "environment.ListStations", '{"locality": "da-nang"}')
+
+    assert there == here != []
+    assert refused.returncode == Exit.REFUSED
+    assert "no ACTIVE agreement lets hue look up" in refused.stderr
+    [record] = up.json("agreements", "lookups", "hue-dn-lookup-1")
+    assert (record["looked_up_in"], record["recipient"], record["outcome"]) == ("hue", "da-nang", "OK")
+    shown = up.run("agreements", "lookups", "--locality", "hue").stdout
+    assert "ListStations" in shown
+    assert "public-health warning" in shown
+    assert up.json("agreements", "lookups", "--locality", "da-nang") == []
+
+
 def test_an_agreement_is_suspended_resumed_and_revoked(up: Up) -> None:
     """Each step is in force when the command returns: the hub is shut with the last agreement of a pair."""
     others = {
@@ -353,6 +371,20 @@ def test_a_service_of_your_own_joins_and_its_dead_letters_are_retried(up: Up) ->
     assert own.returncode == 0
     assert [json.loads(line)["message"] for line in said.splitlines()][-1] == "stopped"
     assert not list((up.folder / ".lienthong" / "joined").iterdir())
+
+
+def test_a_key_is_ended_at_once_and_everything_goes_on(up: Up) -> None:
+    """The operator's tokens, those the services give each other and those that `lienthong up` reads agreements with."""
+    stolen = up.run("token", "--subject", "desk", "--scope", "environment.read", "--locality", "hue").stdout.strip()
+    assert stolen.count(".") == 2
+
+    rotated = up.json("keys", "rotate", "--at-once")
+
+    assert set(rotated) == {"da-nang", "hue"}
+    assert up.call("da-nang", "environment.ListStations")["stations"]
+    assert up.run("verify").returncode == Exit.OK
+    endpoints = json.loads((up.folder / ".lienthong" / "endpoints.json").read_text())
+    assert stolen != endpoints["localities"]["hue"]["token"]
 
 
 def test_a_locality_that_does_not_run_here_is_named(up: Up) -> None:

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -69,6 +69,14 @@ def _writes(id: str, *events: Outgoing, seen: int = 0, deadline: float | None = 
     unit.stage(("things", id), {"_id": id, **fields})
     unit.outgoing += events
     return Run([unit], deadline)
+
+
+def _reads(seen: Mapping[str, int], writes: str) -> Run:
+    """A run of one unit that has seen documents at revisions and creates another."""
+    run = _writes(writes)
+    for id, revision in seen.items():
+        run.units[0].saw(("things", id), revision)
+    return run
 
 
 class Answers:
@@ -243,6 +251,69 @@ def test_a_document_somebody_deleted_meanwhile_makes_its_view_stale(database: Db
     [outcome] = Answers(group, _writes("a", seen=created.number)).all()
 
     assert outcome == Stale((("things", "a"),))
+
+
+# --- what is known as long as nobody else commits -----------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(database: Db, committer: MakeCommitter) -> tuple[Committer, int]:
+    """A committer that has read a document, and the document's revision."""
+    group = committer()
+    group.start()
+    [created] = Answers(group, _writes("gate")).all()
+    assert isinstance(created, Committed)
+    assert _kinds(Answers(group, _reads({"gate": created.number}, writes="first")).all()) == [Committed]
+    return group, created.number
+
+
+def _looks(database: Db, commit: Callable[[], object]) -> int:
+    """How often documents are looked at during a commit."""
+    database.command("profile", 2)
+    commit()
+    database.command("profile", 0)
+    return database["system.profile"].count_documents({"op": "query", "ns": f"{database.name}.things"})
+
+
+def test_a_document_that_is_only_read_is_looked_at_once(database: Db, watched: tuple[Committer, int]) -> None:
+    group, revision = watched
+
+    assert _looks(database, Answers(group, _reads({"gate": revision}, writes="second")).all) == 0
+
+    assert database["things"].find_one({"_id": "second"}) is not None
+
+
+def test_what_another_process_has_changed_is_not_known_any_more(
+    watched: tuple[Committer, int], committer: MakeCommitter
+) -> None:
+    group, revision = watched
+    other = committer()
+    other.start()
+    [changed] = Answers(other, _writes("gate", seen=revision)).all()
+    assert isinstance(changed, Committed)
+
+    assert Answers(group, _reads({"gate": revision}, writes="second")).all() == [Stale((("things", "gate"),))]
+    assert _kinds(Answers(group, _reads({"gate": changed.number}, writes="second")).all()) == [Committed]
+
+
+def test_what_was_changed_here_is_known_as_it_is_now(database: Db, watched: tuple[Committer, int]) -> None:
+    group, revision = watched
+    [changed] = Answers(group, _writes("gate", seen=revision)).all()
+    assert isinstance(changed, Committed)
+
+    assert _looks(database, Answers(group, _reads({"gate": changed.number}, writes="second")).all) == 0
+    assert Answers(group, _reads({"gate": revision}, writes="third")).all() == [Stale((("things", "gate"),))]
+
+
+def test_what_was_deleted_here_is_known_to_be_gone(watched: tuple[Committer, int]) -> None:
+    group, revision = watched
+    removal = Unit()
+    removal.saw(("things", "gate"), revision)
+    removal.stage(("things", "gate"), None)
+    assert _kinds(Answers(group, Run([removal])).all()) == [Committed]
+
+    assert Answers(group, _reads({"gate": revision}, writes="second")).all() == [Stale((("things", "gate"),))]
+    assert _kinds(Answers(group, _reads({"gate": 0}, writes="third")).all()) == [Committed]
 
 
 def test_of_two_runs_that_write_one_document_the_second_is_stale(database: Db, committer: MakeCommitter) -> None:

@@ -17,7 +17,6 @@ from nats.js.errors import NotFoundError
 
 from lienthong.exchange import v1 as pb
 from lienthong.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-from mesh.auth import public_text
 from mesh.config import Settings, load
 from mesh.events import catalogue
 from mesh.host import Host
@@ -40,7 +39,7 @@ class Side(Home):
 
     services: tuple[type[Any], ...]
     peers: dict[str, str]
-    trusted: dict[str, str]
+    believed: list[str]
     port: int
     host: Host
     exchange: Host
@@ -49,11 +48,12 @@ class Side(Home):
 
     def settings(self, **given: Any) -> Settings:
         own = super().settings()
-        auth = {"private_key_file": str(own.auth.private_key_file), "trusted_keys": self.trusted}
+        auth = {"private_key_file": str(own.auth.private_key_file), "issuers": self.keys.issuers(self.believed)}
         return load(
             {},
             sections={"exchange": ExchangeSettings},
             locality=self.locality,
+            insecure=True,
             mongodb_uri=self.mongodb_uri,
             nats_url=self.nats_url,
             grpc_port=self.port,
@@ -153,7 +153,7 @@ async def border(two_nodes: Nodes, mongod: RunningMongod, tmp_path: Path) -> Asy
     sides = [_side(two_nodes, mongod, slug, tmp_path) for slug in (DN, HUE)]
     for side in sides:
         side.wipe()
-        side.trusted = {other.locality: _public(other) for other in sides}
+        side.believed = [other.locality for other in sides]
         side.peers = {other.locality: f"127.0.0.1:{other.port}" for other in sides if other is not side}
     provider, recipient = sides
     provider.services = (TrialService, ExchangeService)
@@ -174,12 +174,8 @@ def _side(nodes: Nodes, mongod: RunningMongod, slug: str, folder: Path) -> Side:
 
     side = Side(slug, mongod, Bus(), folder)
     side.port = free_port()
-    side.trusted, side.peers = {}, {}
+    side.believed, side.peers = [], {}
     return side
-
-
-def _public(side: Side) -> str:
-    return public_text(side.key.public_key())
 
 
 class TestAnActiveAgreement:

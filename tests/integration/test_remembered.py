@@ -115,6 +115,7 @@ async def test_what_was_read_and_not_written_must_still_hold_when_the_effect_is_
     await eventually(lambda: home.seen("a"))
 
     gates.update_one({}, {"$set": {"limit": 1, "_rev": 2}})
+    home.database("witness")["counter"].update_one({}, {"$inc": {"commit": 1}})  # as another process would
     await trial.record("a", 5)
 
     await eventually(home.letters)

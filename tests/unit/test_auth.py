@@ -1,18 +1,19 @@
 """Tokens: whom they name, what they allow, and which are refused."""
 
-import base64
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mesh import auth
-from mesh.auth import Caller, TokenSource, Verifier, bearer_token, generate_key, issue
-from mesh.errors import ConfigurationError, PermissionDenied, Unauthenticated
+from mesh import auth, jwks
+from mesh.auth import Caller, Issuer, TokenSource, Verifier, bearer_token, generate_key, issue
+from mesh.errors import ConfigurationError, PermissionDenied, Unauthenticated, Unavailable
+from mesh.key_sets import KeySet
 
 OWN, PEER = generate_key(), generate_key()
 MINUTE = timedelta(minutes=1)
@@ -36,7 +37,19 @@ def clock() -> Clock:
 @pytest.fixture
 def verifier(clock: Clock) -> Verifier:
     """Verifier of Đà Nẵng, which knows Huế."""
-    return Verifier({"da-nang": OWN.public_key(), "hue": PEER.public_key()}, "da-nang", now=clock)
+    return Verifier({"da-nang": issuer("da-nang", OWN), "hue": issuer("hue", PEER)}, "da-nang", now=clock)
+
+
+def issuer(locality: str, *keys: Ed25519PrivateKey) -> Issuer:
+    return Issuer(key_set(*keys), locality, "da-nang")
+
+
+def key_set(*keys: Ed25519PrivateKey) -> KeySet:
+    return KeySet(jwks.parse({"keys": [jwks.public_jwk(key.public_key()) for key in keys]}))
+
+
+def claims(clock: Clock, **more: object) -> dict[str, object]:
+    return {"iss": "da-nang", "sub": "x", "aud": "da-nang", "scope": "*", "exp": int(clock()) + 60, **more}
 
 
 def token(
@@ -116,8 +129,15 @@ def test_a_token_for_another_locality_is_refused(verifier: Verifier, clock: Cloc
 
 
 def test_a_peer_cannot_sign_as_us(verifier: Verifier, clock: Clock) -> None:
-    with pytest.raises(Unauthenticated, match="signature"):
+    with pytest.raises(Unauthenticated, match="not, or not any more, one of da-nang"):
         verifier.verify(token(clock, "*", key=PEER, issuer="da-nang"))
+
+
+def test_a_peer_cannot_sign_under_the_name_of_our_key(verifier: Verifier, clock: Clock) -> None:
+    forged = jwt.encode(claims(clock), PEER, algorithm="EdDSA", headers={"kid": jwks.key_id(OWN.public_key())})
+
+    with pytest.raises(Unauthenticated, match="signature"):
+        verifier.verify(forged)
 
 
 def test_a_peer_may_refill(verifier: Verifier, clock: Clock) -> None:
@@ -137,21 +157,106 @@ def test_a_peer_may_grant_nothing_else(verifier: Verifier, clock: Clock, scope: 
 
 @pytest.mark.parametrize("claim", ["exp", "sub", "aud", "iss"])
 def test_a_token_without_a_claim_is_refused(verifier: Verifier, clock: Clock, claim: str) -> None:
-    claims = {"iss": "da-nang", "sub": "x", "aud": "da-nang", "scope": "*", "exp": int(clock()) + 60}
-    del claims[claim]
+    given = claims(clock)
+    del given[claim]
 
     with pytest.raises(Unauthenticated):
-        verifier.verify(jwt.encode(claims, OWN, algorithm="EdDSA"))
+        verifier.verify(jwt.encode(given, OWN, algorithm="EdDSA"))
+
+
+@pytest.mark.parametrize("claim", ["scope", "purpose", "jti", "locality"])
+def test_a_claim_that_is_no_text_is_refused(verifier: Verifier, clock: Clock, claim: str) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(jwt.encode(claims(clock, **{claim: ["*"]}), OWN, algorithm="EdDSA"))
+
+
+def test_a_token_says_what_for_and_has_a_name_of_its_own(verifier: Verifier, clock: Clock) -> None:
+    """An audit tells tokens of one subject apart."""
+    one, other = (
+        verifier.verify(
+            issue(
+                OWN,
+                issuer="da-nang",
+                subject="desk",
+                scopes=["health.read"],
+                audience="da-nang",
+                ttl=MINUTE,
+                purpose="public-health-warning",
+                now=clock,
+            )
+        )
+        for _ in range(2)
+    )
+
+    assert one.purpose == other.purpose == "public-health-warning"
+    assert one.token_id
+    assert one.token_id != other.token_id
+
+
+def test_an_issuer_speaks_for_no_locality_but_its_own(verifier: Verifier, clock: Clock) -> None:
+    """An identity provider of this locality must not pass for another one's exchange."""
+    with pytest.raises(Unauthenticated, match="another locality than da-nang"):
+        verifier.verify(jwt.encode(claims(clock, locality="hue"), OWN, algorithm="EdDSA"))
+
+
+def test_an_identity_provider_has_an_audience_and_a_signature_of_its_own(clock: Clock) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    jwk = json.loads(jwt.get_algorithm_by_name("ES256").to_jwk(key.public_key()))
+    provider = Issuer(KeySet(jwks.parse({"keys": [jwk | {"kid": "1"}]})), "da-nang", "lienthong-da-nang")
+    verifier = Verifier({"https://id.example/": provider}, "da-nang", now=clock)
+    given = claims(clock, iss="https://id.example/", aud=["account", "lienthong-da-nang"], scope="health.read")
+
+    caller = verifier.verify(jwt.encode(given, key, algorithm="ES256", headers={"kid": "1"}))
+
+    assert (caller.locality, caller.scopes) == ("da-nang", {"health.read"})
+
+
+def test_a_key_that_left_the_set_is_not_believed_any_more(clock: Clock) -> None:
+    """Also when the token was verified before."""
+    old, new = generate_key(), generate_key()
+    keys = key_set(old, new)
+    verifier = Verifier({"da-nang": Issuer(keys, "da-nang", "da-nang")}, "da-nang", now=clock)
+    given = token(clock, "*", key=old)
+    verifier.verify(given)
+
+    keys._keys = key_set(new)._keys
+
+    with pytest.raises(Unauthenticated, match="not any more"):
+        verifier.verify(given)
+    assert verifier.verify(token(clock, "*", key=new))
+
+
+def test_a_retired_key_is_believed_until_its_time(clock: Clock) -> None:
+    jwk = jwks.public_jwk(OWN.public_key(), until=int(clock()) + 30)
+    verifier = Verifier(
+        {"da-nang": Issuer(KeySet(jwks.parse({"keys": [jwk]})), "da-nang", "da-nang")}, "da-nang", now=clock
+    )
+    given = token(clock, "*", ttl=10 * MINUTE)
+    verifier.verify(given)
+
+    clock.seconds += 31
+
+    with pytest.raises(Unauthenticated, match="not any more"):
+        verifier.verify(given)
+
+
+def test_while_the_issuer_is_asked_for_its_keys_the_caller_may_try_again(clock: Clock) -> None:
+    class Asking(KeySet):
+        fetching = True
+
+    verifier = Verifier({"da-nang": Issuer(Asking(), "da-nang", "da-nang")}, "da-nang", now=clock)
+
+    with pytest.raises(Unavailable, match="being fetched"):
+        verifier.verify(token(clock, "*"))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 def test_only_our_algorithm_counts(verifier: Verifier, clock: Clock, algorithm: str) -> None:
     """A header that names another algorithm must not choose how the signature is checked."""
-    claims = {"iss": "da-nang", "sub": "x", "aud": "da-nang", "scope": "*", "exp": int(clock()) + 60}
-    secret = None if algorithm == "none" else auth.public_text(OWN.public_key())
+    secret = None if algorithm == "none" else OWN.public_key().public_bytes_raw()
 
     with pytest.raises(Unauthenticated):
-        verifier.verify(jwt.encode(claims, secret, algorithm=algorithm))  # type: ignore[arg-type]
+        verifier.verify(jwt.encode(claims(clock), secret, algorithm=algorithm))  # type: ignore[arg-type]
 
 
 def test_a_verified_token_is_not_verified_again(
@@ -161,6 +266,7 @@ def test_a_verified_token_is_not_verified_again(
     given = token(clock, "*")
     first = verifier.verify(given)
     monkeypatch.setattr(jwt, "decode", None)
+    monkeypatch.setattr(jwt, "decode_complete", None)
 
     assert verifier.verify(given) is first
 
@@ -176,7 +282,7 @@ def test_remembered_tokens_are_bounded(verifier: Verifier, clock: Clock, monkeyp
 
 def test_a_token_source_renews_before_the_end(clock: Clock, verifier: Verifier) -> None:
     tokens = TokenSource(
-        OWN, issuer="da-nang", subject="health", scopes=["mesh.log"], audience="da-nang", ttl=MINUTE, now=clock
+        lambda: OWN, issuer="da-nang", subject="health", scopes=["mesh.log"], audience="da-nang", ttl=MINUTE, now=clock
     )
     first = tokens()
     clock.seconds += 39
@@ -186,6 +292,19 @@ def test_a_token_source_renews_before_the_end(clock: Clock, verifier: Verifier) 
 
     assert tokens() != first
     assert verifier.verify(tokens()).subject == "health"
+
+
+def test_a_token_source_signs_with_a_new_key_at_once(clock: Clock, verifier: Verifier) -> None:
+    key = [PEER]
+    tokens = TokenSource(
+        lambda: key[0], issuer="da-nang", subject="health", scopes=["mesh.log"], audience="da-nang", now=clock
+    )
+    with pytest.raises(Unauthenticated):
+        verifier.verify(tokens())
+
+    key[0] = OWN
+
+    assert verifier.verify(tokens())
 
 
 @pytest.mark.parametrize(
@@ -199,16 +318,11 @@ def test_a_token_is_taken_from_metadata(authorization: str | bytes | None, expec
 # Keys
 
 
-def test_keys_survive_being_written_down(tmp_path: Path) -> None:
-    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+def test_a_private_key_survives_being_written_down(tmp_path: Path) -> None:
+    private = tmp_path / "private.pem"
     private.write_bytes(auth.private_pem(OWN))
-    public.write_bytes(
-        OWN.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
 
     assert auth.load_private_key(private).private_bytes_raw() == OWN.private_bytes_raw()
-    for text in (str(public), auth.public_text(OWN.public_key())):
-        assert auth.load_public_keys({"da-nang": text}) == {"da-nang": OWN.public_key()}
 
 
 def test_a_file_that_holds_no_key_is_named(tmp_path: Path) -> None:
@@ -222,10 +336,3 @@ def test_a_file_that_holds_no_key_is_named(tmp_path: Path) -> None:
         auth.load_private_key(wrong)
     with pytest.raises(ConfigurationError, match=r"missing\.pem"):
         auth.load_private_key(missing)
-    with pytest.raises(ConfigurationError, match=r"missing\.pem"):
-        auth.load_public_key(str(missing))
-
-
-def test_a_key_of_the_wrong_length_is_refused() -> None:
-    with pytest.raises(ConfigurationError):
-        auth.load_public_key(base64.b64encode(b"short").decode())

@@ -109,7 +109,8 @@ def test_a_map_can_be_json() -> None:
         ("LIENTHONG_TIDE__ALERT_LEVEL_M", "high"),
         ("LIENTHONG_PEERS", "{"),
         ("LIENTHONG_PEERS", '{"atlantis": "h:1"}'),
-        ("LIENTHONG_AUTH__TRUSTED_KEYS", '{"atlantis": "key"}'),
+        ("LIENTHONG_AUTH__ISSUERS", '{"atlantis": {"jwks": "keys.json", "locality": "atlantis"}}'),
+        ("LIENTHONG_AUTH__ISSUERS", '{"idp": {"jwks": "http://idp.example/keys"}}'),
         ("LIENTHONG_CONFIG", "/nowhere/lienthong.yaml"),
         ("lienthong_bogus", "1"),
     ],
@@ -209,3 +210,12 @@ def test_an_invalid_secret_is_not_repeated_in_the_error() -> None:
         load({"LIENTHONG_MONGODB_URI": "city:tide-secret@db"})
 
     assert "tide-secret" not in str(refused.value)
+
+
+def test_a_process_either_proves_who_it_is_or_is_told_to_do_without() -> None:
+    """Nothing runs in the clear because somebody forgot a setting."""
+    assert load({"LIENTHONG_CREDENTIALS_DIR": "/run/credentials"}).credentials_folder() == Path("/run/credentials")
+    assert load({"LIENTHONG_INSECURE": "true"}).credentials_folder() is None
+    for environ in ({}, {"LIENTHONG_CREDENTIALS_DIR": "/run/credentials", "LIENTHONG_INSECURE": "true"}):
+        with pytest.raises(ConfigurationError, match="LIENTHONG_CREDENTIALS_DIR or LIENTHONG_INSECURE"):
+            load(environ).credentials_folder()

@@ -14,7 +14,13 @@ from mesh.cli.agreement_changes import Change
 from mesh.cli.exits import UsageError
 from mesh.errors import Unavailable
 
-AGREEMENT = v1.Agreement(id="a", provider="da-nang", recipient="hue", state=v1.AGREEMENT_STATE_ACTIVE)
+AGREEMENT = v1.Agreement(
+    id="a",
+    provider="da-nang",
+    recipient="hue",
+    state=v1.AGREEMENT_STATE_ACTIVE,
+    events=[v1.SharedEvent(type="lienthong.environment.v1.AirQualityAlertRaised", fields=["*"])],
+)
 
 
 class Mesh:

@@ -61,6 +61,7 @@ def test_a_defect_keeps_its_traceback() -> None:
         *(["events", name] for name in ("tail", "show")),
         *(["dead-letters", name] for name in ("list", "show", "retry", "drop")),
         *(["agreements", name] for name in ("list", "apply", "suspend", "resume", "revoke")),
+        *(["certificates", name] for name in ("show", "renew")),
     ],
     ids=" ".join,
 )
@@ -146,3 +147,12 @@ def test_no_known_error_escapes_untold() -> None:
         return {cls}.union(*(below(sub) for sub in cls.__subclasses__()))
 
     assert all(exit_code(cls.__new__(cls)) > Exit.FOUND for cls in below(MeshError))
+
+
+def test_the_documents_for_outsiders_are_printed() -> None:
+    """As JSON, or as a page."""
+    openapi = CliRunner().invoke(app, ["api", "openapi"])
+    page = CliRunner().invoke(app, ["api", "docs"])
+
+    assert json.loads(openapi.stdout)["openapi"] == "3.1.0"
+    assert page.stdout.startswith("<!doctype html>")

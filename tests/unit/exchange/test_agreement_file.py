@@ -83,6 +83,49 @@ def test_one_file_may_hold_several_agreements():
     assert [agreement.id for agreement in read] == ["dn-hue-air-1", "dn-hue-air-2"]
 
 
+LOOKUPS = """\
+lookups:
+  - rpc: lienthong.environment.v1.EnvironmentService/ListStations
+    fields: "*"
+  - rpc: lienthong.environment.v1.EnvironmentService/ListHourlyAirQuality
+    fields: [hours.hour, hours.index]
+"""
+
+
+def test_lookups_are_read_beside_events_or_without():
+    [both] = parse_agreements(FILE.replace("start: NEW\n", LOOKUPS))
+    [alone] = parse_agreements(FILE[: FILE.index("events:")] + LOOKUPS + FILE[FILE.index("valid:") :])
+
+    assert [granted.rpc.rpartition("/")[2] for granted in both.lookups] == ["ListStations", "ListHourlyAirQuality"]
+    assert [list(granted.fields) for granted in both.lookups] == [["*"], ["hours.hour", "hours.index"]]
+    assert list(alone.lookups) == list(both.lookups)
+    assert not alone.events
+
+
+def test_the_order_of_lookups_and_of_their_fields_is_no_term():
+    [one] = parse_agreements(FILE.replace("start: NEW\n", LOOKUPS))
+    other = parse_agreements(FILE.replace("start: NEW\n", LOOKUPS))[0]
+    other.lookups.reverse()
+    other.lookups[0].fields.reverse()
+
+    assert terms(one) == terms(other)
+    del other.lookups[0]
+    assert terms(one) != terms(other)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "complaint"),
+    [
+        ("lookups: []\n", LOOKUPS, "lookups: List should have at least 1 item"),
+        ("  - type:", "  - rpc:", "lookups[0].type: is not a key here; the keys are rpc, fields (dn-hue.yaml line 12)"),
+        ("fields: []", 'fields: "*"', "lookups[0].fields: List should have at least 1 item"),
+        ("rpc: 1", "rpc: lienthong.environment.v1.EnvironmentService/ListStations", "lookups[0].rpc: Input should be"),
+    ],
+)
+def test_a_complaint_about_a_lookup_names_it(wrong: str, right: str, complaint: str):
+    assert complaint in refusal(FILE.replace("start: NEW\n", LOOKUPS.replace(right, wrong, 1)))
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "complaint"),
     [
@@ -154,7 +197,17 @@ def test_the_bundled_agreements_share_air_both_ways_floods_to_hue_and_cases_both
         **{f"{pair}-air-1": {"air_quality_alert"} for pair in ("dn-hue", "hue-dn", "hn-qn", "qn-hn")},
         "dn-hue-flood-1": {"flood_alarm"},
         **{f"{pair}-case-1": {"case"} for pair in ("dn-hue", "hue-dn")},
+        "hue-dn-lookup-1": set(),
     }
+
+
+def test_a_bundled_agreement_lets_da_nang_look_up_the_air_of_hue():
+    [looked_up] = [bundled for bundled in bundled_agreements() if bundled.lookups]
+
+    assert (looked_up.provider, looked_up.recipient) == ("hue", "da-nang")
+    assert {granted.rpc.rpartition("/")[2] for granted in looked_up.lookups} == {
+        "GetStation", "ListStations", "ListHourlyAirQuality", "ListDailyAirQuality",
+    }  # fmt: skip
 
 
 def test_the_bundled_agreements_may_be_applied_by_both_their_parties():

@@ -72,7 +72,7 @@ def test_an_agreement_that_is_over_cannot_be_applied(agreement: MakeAgreement):
 def test_a_type_is_shared_by_one_active_agreement_only(agreement: MakeAgreement):
     holders = {f"da-nang|hue|{LIFTED}": "dn-hue-air-0"}
 
-    with pytest.raises(FailedPrecondition, match=f"agreement dn-hue-air-0 is ACTIVE and already shares {LIFTED}"):
+    with pytest.raises(FailedPrecondition, match=f"agreement dn-hue-air-0 is ACTIVE and already grants {LIFTED}"):
         lifecycle.apply(agreement(), None, holders, NOW)
 
 

@@ -142,7 +142,7 @@ class TestAgreements:
     def test_two_do_not_share_the_same_type(self, da_nang: Exchange, agreement: MakeAgreement):
         da_nang.apply(agreement())
 
-        with pytest.raises(FailedPrecondition, match="dn-hue-air-1 is ACTIVE and already shares"):
+        with pytest.raises(FailedPrecondition, match="dn-hue-air-1 is ACTIVE and already grants"):
             da_nang.apply(agreement(id="dn-hue-air-2"))
 
         da_nang.move("Suspend")

@@ -1,25 +1,29 @@
-"""Pages through quarantined events, newest first."""
+"""Pages through what happened, newest first."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from mesh.pages import foreign_token, page
-from mesh.store import Documents
-from services.exchange.documents import Quarantined
+from mesh.pages import PAGE, foreign_token, page
+from mesh.store import D, Documents
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def newest(store: Documents, token: str, size: int) -> tuple[list[Quarantined], str]:
-    """Returns a page of quarantined events and the token of the next. Raises InvalidArgument for a foreign one."""
-    after = {"__raw__": _behind(token)} if token else {}
-    found = store.find(Quarantined, order_by=("-at", "-id"), limit=size + 1, **after)
+def newest(store: Documents, model: type[D], request: Any, **filters: Any) -> tuple[list[D], str]:
+    """Returns the page a request asks for of documents with a time `at`, and the token of the next.
+
+    Raises InvalidArgument for a foreign token.
+    """
+    size = request.page_size or PAGE
+    after = {"__raw__": _behind(request.page_token)} if request.page_token else {}
+    found = store.find(model, order_by=("-at", "-id"), limit=size + 1, **after, **filters)
     return page(found, size, _token)
 
 
-def _token(last: Quarantined) -> str:
+def _token(last: Any) -> str:
     at = last.at if last.at.tzinfo else last.at.replace(tzinfo=UTC)
     return f"{(at - _EPOCH) // _MILLISECOND}|{last.id}"
 

@@ -1,0 +1,77 @@
+"""Events to many subscribers, one of them stalled, against a bare `grpc.aio` fan-out with the same bytes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from bench.figures import Figures, Plan, Ratio, Report, alternate, median, percentiles_ms
+from bench.locality import BENCH, GATEWAY, Locality
+from bench.processes import Process
+from bench.servers import Servers, running
+from mesh.stack.ports import LOOPBACK, free_port
+
+CROWDS = ((1000, 5.0), (100, 50.0))
+"""Subscribers, and events per second."""
+
+
+async def measure(plan: Plan) -> Report:
+    """Processor time and latency of a delivery, from the call that sets the event off to the subscriber."""
+    report = Report("fanout")
+    async with running(plan.folder) as servers:
+        for subscribers, per_second in CROWDS:
+            plan.say(f"  {subscribers} subscribers × {per_second:g} events/s")
+            contestants = {
+                "ours": partial(_ours, plan, servers, subscribers, per_second),
+                "bare grpc.aio": partial(_bare, plan, subscribers, per_second),
+            }
+            runs = await alternate(plan, contestants)
+            report.runs |= {f"{name}, {subscribers} × {per_second:g}": found for name, found in runs.items()}
+            report.ratios += _ratios(f"fan-out {subscribers} × {per_second:g}/s", runs)
+    return report
+
+
+def _ratios(name: str, runs: dict[str, list[Figures]]) -> list[Ratio]:
+    def ratio(what: str, figure: str, unit: str, at_most: float | None = None, at_least: float | None = None) -> Ratio:
+        ours, other = median(runs["ours"], figure), median(runs["bare grpc.aio"], figure)
+        return Ratio(f"{name}: {what}", ours, other, unit, "bare grpc.aio fan-out", at_most=at_most, at_least=at_least)
+
+    return [
+        ratio("delivered", "delivered_per_s", "deliveries/s", at_least=0.9),
+        ratio("processor time", "server_us_per_delivery", "µs/delivery", at_most=1.5),
+        # Ours commits each event and takes it over the bus first.
+        ratio("latency p50", "p50_ms", "ms"),
+        ratio("latency p99", "p99_ms", "ms"),
+    ]
+
+
+async def _ours(plan: Plan, servers: Servers, subscribers: int, per_second: float) -> Figures:
+    """The gateway in a process of its own, so that its processor time is not that of the commits."""
+    await servers.wipe()
+    locality, port = Locality(plan.folder), free_port()
+    at = {"grpc_port": port, "services": {"bench": locality.address}}
+    async with (
+        locality.host(servers.mongodb, servers.nats, [BENCH]),
+        locality.host(servers.mongodb, servers.nats, [GATEWAY], **at) as gateway,
+    ):
+        crowd = {"gateway": f"{LOOPBACK}:{port}", "recorder": locality.address, "metadata": locality.metadata()}
+        return await _load(plan, gateway, crowd, subscribers, per_second)
+
+
+async def _bare(plan: Plan, subscribers: int, per_second: float) -> Figures:
+    async with Process.start("bench.raw.fanout", log=plan.folder / "fanout.log") as server:
+        address = f"{LOOPBACK}:{server.ready['port']}"
+        crowd = {"gateway": address, "recorder": address, "metadata": []}
+        return await _load(plan, server, crowd, subscribers, per_second)
+
+
+async def _load(plan: Plan, server: Process, crowd: dict[str, Any], subscribers: int, per_second: float) -> Figures:
+    async with Process.start("bench.raw.subscribers", log=plan.folder / "subscribers.log", **crowd) as load:
+        await load.ask("open", count=subscribers)
+        used = server.cpu_s()
+        came = await load.ask("run", per_second=per_second, seconds=plan.seconds)
+        return {
+            "delivered_per_s": came["delivered"] / came["seconds"],
+            "server_us_per_delivery": 1e6 * (server.cpu_s() - used) / came["delivered"],
+            **percentiles_ms(came["latencies"]),
+        }

@@ -1,0 +1,1 @@
+"""What outsiders read: OpenAPI, AsyncAPI and a page for people, all made from the contracts."""

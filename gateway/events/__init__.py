@@ -1,0 +1,1 @@
+"""The event gateway: the events of one locality, delivered to whoever stands outside and may know of them."""
