@@ -70,7 +70,7 @@ class ConsequenceService:
 
 def main(link: Link, mongodb: str, amqp: str) -> None:
     """Runs both services until the measurement ends."""
-    mongoengine.connect("peer", host=mongodb.replace("/?", "/peer?"))
+    mongoengine.connect("peer", host=mongodb.replace("/?", "/peer?"), authentication_source="admin")
     runner = ServiceRunner(config={"AMQP_URI": amqp, "max_workers": WORKERS})
     runner.add_service(ChangeService)
     runner.add_service(ConsequenceService)
