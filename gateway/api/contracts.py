@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from google.api import annotations_pb2 as http_annotations
@@ -14,7 +13,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from gateway.api.comments import comments_of
-from mesh.annotations import is_event
+from mesh.annotations import is_event, is_public
+from mesh.public import descriptors_file
 
 
 class Contracts:
@@ -37,7 +37,7 @@ class Contracts:
 
     def public_services(self) -> list[ServiceDescriptor]:
         """Those the edge routes to: any of their RPCs has an HTTP rule. By name."""
-        public = (service for service in self._services if any(map(has_http_rule, service.methods)))
+        public = (service for service in self._services if any(map(is_public, service.methods)))
         return sorted(public, key=lambda service: service.full_name)
 
     def public_methods(self) -> Iterator[MethodDescriptor]:
@@ -71,8 +71,7 @@ class Contracts:
 @cache
 def installed() -> Contracts:
     """The contracts of this installation."""
-    described = files("lienthong").joinpath("descriptors.pb").read_bytes()
-    return Contracts(FileDescriptorSet.FromString(described))
+    return Contracts(FileDescriptorSet.FromString(descriptors_file().read_bytes()))
 
 
 def http_rule(method: Any) -> HttpRule:

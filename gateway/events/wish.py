@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.api import topics
 from gateway.events.projection import Projection, has_path
-from lienthong.mesh.v1 import SENSITIVITY_PERSONAL
 from mesh import localities
 from mesh.auth import Caller
 from mesh.errors import InvalidArgument, PermissionDenied
@@ -39,14 +39,12 @@ class Wish:
 
 def read_scope(event_type: EventType) -> str:
     """Scope without which events of a type are not delivered."""
-    if event_type.sensitivity == SENSITIVITY_PERSONAL:
-        return personal_scope(event_type)
-    return f"{event_type.sector}.read"
+    return topics.read_scope(event_type.cls.DESCRIPTOR)
 
 
 def personal_scope(event_type: EventType) -> str:
     """Scope without which personal fields of a type are withheld."""
-    return f"{event_type.sector}.personal"
+    return topics.personal_scope(event_type.cls.DESCRIPTOR)
 
 
 def wish_of(request: Any, caller: Caller, here: str, catalogue: Catalogue) -> Wish:
