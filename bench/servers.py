@@ -18,7 +18,7 @@ from pymongo import MongoClient
 
 from mesh.stack.bus import Bus
 from mesh.stack.mongod import Mongod
-from mesh.stack.nats import Login, NatsServer, node_config, user, write_config
+from mesh.stack.nats import Login, NatsServer, node_config, open_account, write_config
 from mesh.stack.ports import LOOPBACK, Ports, free_port
 from mesh.stack.process import Child
 from mesh.stack.secrets import Secrets
@@ -49,7 +49,7 @@ class Servers:
 async def running(folder: Path) -> AsyncIterator[Servers]:
     """A mongod and a nats-server with JetStream."""
     port, login = free_port(), Login("bench", secrets.token_hex(8))
-    write_config(folder / "nats.conf", node_config("bench", port, folder / "jetstream", [user(login)]))
+    write_config(folder / "nats.conf", node_config("bench", port, folder / "jetstream", open_account(login)))
     server = NatsServer("nats", folder / "nats.conf", port, login, log=folder / "nats.log")
     async with running_mongod(folder) as mongod:
         await server.child.start()

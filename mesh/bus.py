@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 
 from mesh.config import Settings
 from mesh.errors import ConfigurationError
 
 _logger = logging.getLogger(__name__)
 
+OWN_API: Final = "$JS.API"
+"""The JetStream API of one's own account."""
+
 _LONGEST_WAIT_S = 2.0
+_ANSWER_WITHIN_S = 5.0
 _REFUSED = "permissions violation"
 """What nats-py calls a subject the server refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Streams as somebody reaches them: their own, or those of another service's account as far as it lets them in."""
+
+    nats: Client
+    api: str = OWN_API
+    """Subjects under which that account's JetStream API is asked."""
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """Declares and asks for streams and consumers there."""
+        return self.nats.jetstream(prefix=self.api, timeout=_ANSWER_WITHIN_S)
+
+    async def pull(self, stream: str, consumer: str, wish: Mapping[str, Any], inbox: str) -> None:
+        """Asks a consumer for messages, which then come to the inbox; `wish` is the body of the request."""
+        await self.nats.publish(
+            f"{self.api}.CONSUMER.MSG.NEXT.{stream}.{consumer}", json.dumps(wish).encode(), reply=inbox
+        )
+
+
+def api_of(service: str) -> str:
+    """Where the JetStream API of a service's account is asked from another one, which imports it (ADR-0027)."""
+    return f"api.{service}"
 
 
 def inbox_prefix(principal: str) -> str:

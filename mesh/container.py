@@ -23,6 +23,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from mesh import log as logs
+from mesh.bus import OWN_API, Account, api_of
 from mesh.call import Call, Done
 from mesh.commit import Committed, Committer, Outcome, Stale
 from mesh.doors.declared import declared
@@ -98,6 +99,11 @@ class MeshContainer(ServiceContainer):
         """Takes the connection everything of this service goes over."""
         self.nats = connection
         self.jetstream = connection.jetstream(timeout=_JETSTREAM_TIMEOUT_S)
+
+    def account_of(self, service: str) -> Account:
+        """Returns how this service reaches the streams of another one, or its own; `join_bus` comes first."""
+        apart = service not in ("", self.service_name) and self.settings.credentials_folder() is not None
+        return Account(self.nats, api_of(service) if apart else OWN_API)
 
     async def reconnected(self) -> None:
         """Pull requests and acknowledgements die with the connection: cursors and relays begin anew."""

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
 from typing import Self
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from mesh.bus import Account
 
 BATCH = 256
 _EXPIRES_S = 30.0
@@ -34,9 +33,8 @@ class CursorLost(Exception):
 class Cursor:
     """Messages of one stream and subject filter, from a stream sequence on."""
 
-    def __init__(self, nats: Client, jetstream: JetStreamContext, *, stream: str, subject: str, start: int) -> None:
-        self._nats = nats
-        self._jetstream = jetstream
+    def __init__(self, account: Account, *, stream: str, subject: str, start: int) -> None:
+        self._account = account
         self._stream = stream
         self._subject = subject
         self._start = start
@@ -51,8 +49,8 @@ class Cursor:
     async def __aenter__(self) -> Self:
         # Nobody may list consumers, so who does not know the name cannot take what this one is given (ADR-0019).
         self._name = f"cursor-{secrets.token_hex(12)}"
-        self._inbox = self._nats.new_inbox()
-        await self._jetstream.add_consumer(
+        self._inbox = self._account.nats.new_inbox()
+        await self._account.jetstream.add_consumer(
             self._stream,
             ConsumerConfig(
                 name=self._name,
@@ -65,7 +63,7 @@ class Cursor:
                 num_replicas=1,
             ),
         )
-        self._subscription = await self._nats.subscribe(self._inbox, cb=self._receive)
+        self._subscription = await self._account.nats.subscribe(self._inbox, cb=self._receive)
         await self._request()
         return self
 
@@ -73,7 +71,7 @@ class Cursor:
         with contextlib.suppress(NatsError):
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
-            await self._jetstream.delete_consumer(self._stream, self._name)
+            await self._account.jetstream.delete_consumer(self._stream, self._name)
 
     async def next(self, timeout_s: float) -> list[Msg]:
         """Returns what has arrived, at least one message; an empty list when nothing comes within ``timeout_s``.
@@ -112,8 +110,7 @@ class Cursor:
             "expires": int(_EXPIRES_S * _NANOSECONDS),
             "idle_heartbeat": int(_HEARTBEAT_S * _NANOSECONDS),
         }
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
-        await self._nats.publish(subject, json.dumps(wish).encode(), reply=self._inbox)
+        await self._account.pull(self._stream, self._name, wish, self._inbox)
 
     async def _receive(self, msg: Msg) -> None:
         self._heard = asyncio.get_running_loop().time()

@@ -95,8 +95,7 @@ class Parking:
         source, container = self._holding.source, self._holding.container
         try:
             messages = await stretch(
-                container.nats,
-                container.jetstream,
+                container.account_of(source.owner),
                 stream=source.stream,
                 subject=source.subject_of(state.line),
                 start=state.position + 1,

@@ -127,9 +127,8 @@ class Reader:
         container = self._container
         subject = holding.source.filter(holding.partition)
         start = holding.mark.position + 1
-        async with Cursor(
-            container.nats, container.jetstream, stream=holding.source.stream, subject=subject, start=start
-        ) as self._cursor:
+        account = container.account_of(holding.source.owner)
+        async with Cursor(account, stream=holding.source.stream, subject=subject, start=start) as self._cursor:
             try:
                 await self._follow(self._cursor)
             finally:

@@ -46,6 +46,8 @@ class Source:
     subject: str
     """Filter with ``{partition}`` in place of the last token."""
     log: LogBehind
+    owner: str = ""
+    """Service whose stream it is; empty for one of the reader's own."""
     accepts: Callable[[Delivery], bool] = lambda delivery: True
     """Whether a delivery may move the mark; any other is passed over, as if it were not in the stream."""
 

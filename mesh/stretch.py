@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from mesh.bus import Account
 
 _WAIT_S = 5.0
 _FORGOTTEN_AFTER_S = 5.0
 
 
-async def stretch(
-    nats: Client, jetstream: JetStreamContext, *, stream: str, subject: str, start: int, limit: int
-) -> list[Msg]:
+async def stretch(account: Account, *, stream: str, subject: str, start: int, limit: int) -> list[Msg]:
     """Returns up to `limit` messages from the stream sequence `start` on; fewer when the stream holds no more.
 
     Raises NotFoundError without the stream, TimeoutError when the broker stops answering.
     """
     name = f"stretch-{secrets.token_hex(12)}"
-    consumer = await jetstream.add_consumer(
+    consumer = await account.jetstream.add_consumer(
         stream,
         ConsumerConfig(
             name=name,
@@ -43,16 +40,16 @@ async def stretch(
         ),
     )
     wanted = min(limit, consumer.num_pending or 0)
-    return await _pull(nats, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", wanted) if wanted else []
+    return await _pull(account, stream, name, wanted) if wanted else []
 
 
-async def _pull(nats: Client, subject: str, wanted: int) -> list[Msg]:
+async def _pull(account: Account, stream: str, consumer: str, wanted: int) -> list[Msg]:
     arrived: asyncio.Queue[Msg] = asyncio.Queue()
-    inbox = nats.new_inbox()
-    subscription = await nats.subscribe(inbox, cb=arrived.put)
+    inbox = account.nats.new_inbox()
+    subscription = await account.nats.subscribe(inbox, cb=arrived.put)
     messages: list[Msg] = []
     try:
-        await nats.publish(subject, json.dumps({"batch": wanted, "no_wait": True}).encode(), reply=inbox)
+        await account.pull(stream, consumer, {"batch": wanted, "no_wait": True}, inbox)
         async with asyncio.timeout(_WAIT_S):
             while len(messages) < wanted:
                 message = await arrived.get()

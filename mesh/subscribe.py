@@ -102,11 +102,11 @@ class Subscription(Entrypoint):
         if self.origin in (LOCAL, ANY):
             stream = events_stream(locality, kind.sector)
             subject = f"events.{locality}.{kind.sector}.{kind.topic}.{{partition}}"
-            sources.append(Source(stream, subject, host.neighbours.log_of(kind.sector)))
+            sources.append(Source(stream, subject, host.neighbours.log_of(kind.sector), owner=kind.sector))
         if self.origin in (PEERS, ANY):
             stream = events_stream(locality, EXCHANGE)
             subject = f"events.*.{kind.sector}.{kind.topic}.{{partition}}"
-            sources.append(Source(stream, subject, host.neighbours.log_of(EXCHANGE)))
+            sources.append(Source(stream, subject, host.neighbours.log_of(EXCHANGE), owner=EXCHANGE))
         return sources
 
 

@@ -23,7 +23,7 @@ from pymongo import MongoClient
 
 from mesh.stack.bus import Bus
 from mesh.stack.mongod import Mongod
-from mesh.stack.nats import Login, NatsServer, node_config, user, write_config
+from mesh.stack.nats import Login, NatsServer, node_config, open_account, write_config
 from mesh.stack.ports import Ports, free_port
 from mesh.stack.secrets import Secrets
 
@@ -230,7 +230,7 @@ def _run_mongod(background: Background, folder: Path) -> Iterator[RunningMongod]
 
 def _run_nats(background: Background, folder: Path) -> Iterator[RunningNats]:
     port, login, store = free_port(), Login("test", uuid.uuid4().hex), folder / "jetstream"
-    write_config(folder / "nats.conf", node_config("test", port, store, [user(login)]))
+    write_config(folder / "nats.conf", node_config("test", port, store, open_account(login)))
     server = NatsServer("nats", folder / "nats.conf", port, login, log=folder / "log")
     running = RunningNats(server, background, store)
     yield from _while_running(running.start, running.stop, running)

@@ -128,7 +128,7 @@ class Feed(HoldsStreams):
     def _history(self, service: str) -> History:
         container = self.container
         stream, log = events_stream(container.locality, service), LogBehind(container.host.neighbours, service)
-        return History(service, stream, container.nats, container.jetstream, log)
+        return History(service, stream, container.account_of(service), log)
 
     async def _read(self) -> None:
         """Follows all streams; with a new ring where a log has lost what the ring would need."""

@@ -58,14 +58,12 @@ class Follower:
 
     async def _follow(self) -> None:
         history, start = self._history, self._at + 1
-        connection = history.nats.stats["reconnects"]
-        async with Cursor(
-            history.nats, history.jetstream, stream=history.stream, subject=EVERY_EVENT, start=start
-        ) as cursor:
+        connection = history.account.nats.stats["reconnects"]
+        async with Cursor(history.account, stream=history.stream, subject=EVERY_EVENT, start=start) as cursor:
             while self._ring.broken is None:
                 for msg in await cursor.next(_LOOK_EVERY_S):
                     await self._take(delivery_of(msg))
-                if history.nats.stats["reconnects"] != connection:
+                if history.account.nats.stats["reconnects"] != connection:
                     raise CursorLost("reconnected")  # pull requests die with the connection
 
     async def _take(self, delivery: Delivery) -> None:

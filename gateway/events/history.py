@@ -6,14 +6,13 @@ import contextlib
 import secrets
 from typing import Final
 
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from gateway.events.log_behind import LogPages
+from mesh.bus import Account
 from mesh.errors import OutOfRange, Unavailable
 from mesh.source import Delivery, delivery_of
 from mesh.stretch import stretch
@@ -26,11 +25,10 @@ _LOOK_S = 5.0
 class History:
     """The events of one service of this locality."""
 
-    def __init__(self, service: str, stream: str, nats: Client, jetstream: JetStreamContext, log: LogPages) -> None:
+    def __init__(self, service: str, stream: str, account: Account, log: LogPages) -> None:
         self.service = service
         self.stream = stream
-        self.nats = nats
-        self.jetstream = jetstream
+        self.account = account
         self._log = log
 
     async def end(self) -> int:
@@ -49,14 +47,14 @@ class History:
         """
         try:
             # A new consumer of all there is stands before its first message; no right to the stream's state is needed.
-            look = await self.jetstream.add_consumer(self.stream, _from_the_first())
+            look = await self.account.jetstream.add_consumer(self.stream, _from_the_first())
         except (NotFoundError, NoRespondersError):
             end = await self.end()
             return end, end
         except (NatsError, TimeoutError) as error:
             raise Unavailable(f"stream {self.stream} does not answer") from error
         with contextlib.suppress(NatsError, TimeoutError):
-            await self.jetstream.delete_consumer(self.stream, look.name)
+            await self.account.jetstream.delete_consumer(self.stream, look.name)
         before = look.delivered.stream_seq if look.delivered else 0
         return before, before + (look.num_pending or 0)
 
@@ -80,7 +78,7 @@ class History:
         raise OutOfRange(f"the log of {self.service} begins at {floor}; what lies behind {after} is no longer kept")
 
     async def _in_stream(self, after: int, limit: int) -> list[Delivery]:
-        read = stretch(self.nats, self.jetstream, stream=self.stream, subject=EVERY_EVENT, start=after + 1, limit=limit)
+        read = stretch(self.account, stream=self.stream, subject=EVERY_EVENT, start=after + 1, limit=limit)
         try:
             return [delivery_of(msg) for msg in await read]
         except (NotFoundError, NoRespondersError):  # no such stream

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from mesh.bus import OWN_API
 from mesh.cli import agreement_files
 from mesh.cli.options import AsJson, DataDir, OneLocality
 from mesh.cli.output import out, print_json, print_table
 from mesh.config import Settings, load
+from mesh.doors.accounts import accounts
 from mesh.doors.declared import declared
 from mesh.doors.matrix import Matrix
 from mesh.doors.principals import Principal
+from mesh.doors.subjects import EVERY
 from mesh.errors import ConfigurationError
 from mesh.installed import installed_services, service_class
 from mesh.stack.endpoints import read as read_endpoints
+from mesh.stack.nkey import nkey_of
 from mesh.stack.permissions import Pair
 
-_API = "$JS.API."
+Accounts = Annotated[
+    Path | None,
+    typer.Option(
+        "--accounts",
+        metavar="DIR",
+        help="Print the accounts for a nats-server of your own; nkey seeds are kept in DIR, and made where missing.",
+    ),
+]
 
 
-def doors(locality: OneLocality = None, data: DataDir = None, as_json: AsJson = False) -> None:
+def doors(locality: OneLocality = None, data: DataDir = None, as_json: AsJson = False, keys: Accounts = None) -> None:
     """Show every door of a locality and whom it opens to: RPCs, subjects, databases, and the hub.
 
     Derived from the installed services, as the servers' configuration is. The agreements are those in force where a
@@ -31,10 +45,17 @@ def doors(locality: OneLocality = None, data: DataDir = None, as_json: AsJson = 
     settings = load() if data is None else load(data_dir=data)
     services = [declared(service_class(place)) for place in installed_services().values()]
     matrix = Matrix.of(services, locality or settings.locality, _pairs(settings))
-    if as_json:
+    if keys is not None:
+        print_json({"accounts": _accounts(matrix, keys)})
+    elif as_json:
         print_json(matrix.as_json())
     else:
         _show(matrix)
+
+
+def _accounts(matrix: Matrix, keys: Path) -> dict[str, Any]:
+    doors = {principal.name: principal.door for principal in matrix.principals if principal.on_bus}
+    return accounts(doors, {name: nkey_of(keys, name).as_config() for name in doors})
 
 
 def _pairs(settings: Settings) -> list[Pair]:
@@ -58,10 +79,9 @@ def _show(matrix: Matrix) -> None:
         title=f"Calls answered in {matrix.locality}",
     )
     out.print()
-    at_nats = [principal for principal in matrix.principals if principal.door.publish or principal.door.subscribe]
     print_table(
         ["principal", "publishes", "streams of its own", "reads", "listens to"],
-        [_subjects(principal) for principal in at_nats],
+        [_subjects(principal) for principal in matrix.principals if principal.on_bus],
         title="NATS",
     )
     out.print()
@@ -85,12 +105,10 @@ def _show(matrix: Matrix) -> None:
 
 def _subjects(principal: Principal) -> list[str]:
     publish = principal.door.publish
-    plain = [subject for subject in publish if not subject.startswith(_API)]
-    own = [subject.rpartition(".")[2] for subject in publish if subject.startswith(f"{_API}STREAM.CREATE.")]
-    made = [
-        subject.removeprefix(f"{_API}CONSUMER.CREATE.") for subject in publish if f"{_API}CONSUMER.CREATE." in subject
-    ]
-    read = [f"{stream}: {subject or 'all'}" for stream, _, subject in (one.partition(".*.") for one in made)]
+    plain = [subject for subject in publish if not subject.startswith(OWN_API)]
+    own = [subject.rpartition(".")[2] for subject in publish if subject.startswith(f"{OWN_API}.STREAM.CREATE.")]
+    reads = principal.door.reads
+    read = [f"{'every log' if of.stream == EVERY else of.stream}: {of.subject or 'all'}" for of in reads]
     return [principal.name, *("\n".join(_few(these)) for these in (plain, own, read, principal.door.subscribe))]
 
 

@@ -13,10 +13,12 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from lienthong.mesh import v1
+from mesh.bus import Account, api_of
 from mesh.cli.records import Entry, LogRecord, Snapshot
 from mesh.cli.recount import Finding, Kind
 from mesh.cli.running import RunningMesh
 from mesh.errors import Unavailable
+from mesh.identity import EXCHANGE
 from mesh.source import delivery_of
 
 _BATCH: Final = 500
@@ -34,7 +36,7 @@ async def compare(mesh: RunningMesh, snapshot: Snapshot) -> list[Finding]:
 
 
 async def _compare_log(mesh: RunningMesh, log: LogRecord) -> list[Finding]:
-    jetstream = (await mesh.nats(log.locality)).jetstream(timeout=5)
+    jetstream = await _streams(mesh, log.locality, log.service)
     ids = {entry.position: entry for entry in log.entries}
     try:
         first = (await jetstream.stream_info(log.stream)).state.first_seq
@@ -70,7 +72,7 @@ async def _compare_received(mesh: RunningMesh, locality: str, logs: Iterable[Log
     heads: dict[str, int] = {}
     for line, sequence in known:
         heads[line] = max(heads.get(line, 0), sequence)
-    jetstream = (await mesh.nats(locality)).jetstream(timeout=5)
+    jetstream = await _streams(mesh, locality, EXCHANGE)
     findings = []
     try:
         async for _, line, sequence, id in _messages(jetstream, stream):
@@ -83,6 +85,11 @@ async def _compare_received(mesh: RunningMesh, locality: str, logs: Iterable[Log
     except (NatsError, OSError) as error:
         raise Unavailable(f"stream {stream} of {locality} cannot be read: {type(error).__name__}") from error
     return findings
+
+
+async def _streams(mesh: RunningMesh, locality: str, service: str) -> JetStreamContext:
+    """The streams of one service, as the operator may look at them."""
+    return Account(await mesh.nats(locality), api_of(service)).jetstream
 
 
 async def _messages(jetstream: JetStreamContext, stream: str) -> AsyncIterator[tuple[int, str, int, str]]:

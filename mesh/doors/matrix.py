@@ -49,7 +49,7 @@ class Matrix:
         return {
             "name": principal.name,
             "scopes": sorted(principal.scopes),
-            "nats": {"publish": list(principal.door.publish), "subscribe": list(principal.door.subscribe)},
+            "nats": {"publish": principal.door.open_to_publish, "subscribe": list(principal.door.subscribe)},
             "databases": dict(principal.databases),
         }
 

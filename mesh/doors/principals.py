@@ -21,7 +21,7 @@ HUB: Final = "hub"
 """What keeps the hub's permissions equal to the agreements."""
 PEER: Final = "another locality's exchange"
 
-CLOSED: Final = Door((), ())
+CLOSED: Final = Door()
 _READ_WRITE: Final = "readWrite"
 _READ: Final = "read"
 
@@ -39,6 +39,11 @@ class Principal:
     """At the locality's NATS server; closed where it has no login."""
     databases: tuple[tuple[str, str], ...] = ()
     """Databases and the role it has in each."""
+
+    @property
+    def on_bus(self) -> bool:
+        """Whether it has a login at its node's NATS server."""
+        return self.door != CLOSED
 
     def may_call(self, rpc: OpenRpc) -> bool:
         """Whether a call with what it has is let in."""

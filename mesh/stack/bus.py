@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from mesh.doors.subjects import Door
-from mesh.identity import OPERATOR
-from mesh.stack.guests import guests
+from mesh.identity import EXCHANGE, OPERATOR
+from mesh.stack.guests import welcome
 from mesh.stack.hub import Hub
-from mesh.stack.nats import Identity, Leaf, Login, NatsServer, node_config, node_folder, user, write_config
+from mesh.stack.nats import (
+    HUB_ACCOUNT,
+    Identity,
+    Leaf,
+    Login,
+    NatsServer,
+    node_config,
+    node_folder,
+    open_account,
+    write_config,
+)
 from mesh.stack.nkey import kept_nkey, nkey_of
 from mesh.stack.ports import Ports
 from mesh.stack.process import ChildEvent
@@ -70,19 +80,16 @@ class Bus:
 
     def _node(self, slug: str) -> NatsServer:
         name = f"{slug}.nats"
-        port, (login, users) = self._ports[name], self._users(slug)
+        port, (login, accounts) = self._ports[name], self._accounts(slug)
         config = node_folder(self._data, slug) / "nats.conf"
-        leaf = Leaf(self.hub.leaf_port, self._leaves[slug])
-        write_config(config, node_config(slug, port, self.store(slug), users, domain=slug, leaf=leaf))
+        leaf = Leaf(self.hub.leaf_port, self._leaves[slug], HUB_ACCOUNT if self._doors is None else EXCHANGE)
+        write_config(config, node_config(slug, port, self.store(slug), accounts, domain=slug, leaf=leaf))
         log = self._data / "logs" / f"{name}.log"
         return NatsServer(name, config, port, login, log=log, report=self._report)
 
-    def _users(self, slug: str) -> tuple[Identity, list[dict[str, Any]]]:
-        """Who asks whether the server is ready, and all who may log in."""
+    def _accounts(self, slug: str) -> tuple[Identity, dict[str, Any]]:
+        """Who asks whether the server is ready, and the accounts of all who may log in."""
         if self._doors is None:
             everybody = Login("services", self._secrets[f"services.{slug}"])
-            return everybody, [user(everybody)]
-        credentials = self._data / "credentials" / slug
-        doors = guests(self._data, slug) | dict(self._doors(slug))
-        users = [user(nkey_of(credentials, principal), door) for principal, door in doors.items()]
-        return nkey_of(credentials, OPERATOR), users
+            return everybody, open_account(everybody)
+        return nkey_of(self._data / "credentials" / slug, OPERATOR), welcome(self._data, slug, self._doors(slug))

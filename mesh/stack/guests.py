@@ -1,4 +1,4 @@
-"""Lets services in at a running locality's NATS server that it did not know when it started (`lienthong serve`)."""
+"""Who has an account at a locality's NATS server: its services, and who joins while it runs (`lienthong serve`)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,32 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from mesh.doors.accounts import accounts
 from mesh.doors.declared import declared
-from mesh.doors.subjects import Door, door_of
-from mesh.stack.nats import ACCOUNT, node_folder, user, write_config
+from mesh.doors.subjects import Door, Reading, door_of
+from mesh.stack.nats import node_folder, write_config
 from mesh.stack.nkey import nkey_of
 from mesh.stack.secrets import write_private
 
+_RESIDENTS: Final = "residents.json"
+_GUESTS: Final = "guests.json"
+
+
+def welcome(data: Path, locality: str, residents: Mapping[str, Door]) -> dict[str, Any]:
+    """Returns the accounts of the services a locality starts with and of the guests it had before."""
+    folder = node_folder(data, locality)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        _write(folder / _RESIDENTS, residents)
+        return _accounts(data, locality, guests(data, locality) | dict(residents))
+
 
 def admit(data: Path, locality: str, services: Iterable[type[Any]], server: int | None) -> None:
-    """Gives each service its nkey and its door, and has the server read them; `server` is its process id.
+    """Gives each service its nkey and its account, and has the server read them; `server` is its process id.
 
     They are kept with the server's files, so a restart of the mesh lets them in too.
     """
@@ -28,34 +42,44 @@ def admit(data: Path, locality: str, services: Iterable[type[Any]], server: int 
     if not doors or not (folder / "nats.conf").exists():
         return
     with _alone(folder):
-        changed = _write_users(folder / "nats.conf", data / "credentials" / locality, doors)
-        _write_guests(folder, guests(data, locality) | doors)
+        joined = guests(data, locality) | doors
+        _write(folder / _GUESTS, joined)
+        changed = _rewrite(folder / "nats.conf", _accounts(data, locality, _read(folder / _RESIDENTS) | joined))
     if changed and server is not None:
         os.kill(server, signal.SIGHUP)
 
 
 def guests(data: Path, locality: str) -> dict[str, Door]:
     """Returns the doors of services that were let in while the locality ran."""
-    file = node_folder(data, locality) / "guests.json"
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    return {name: Door(tuple(door["publish"]), tuple(door["subscribe"])) for name, door in kept.items()}
+    return _read(node_folder(data, locality) / _GUESTS)
 
 
-def _write_guests(folder: Path, doors: Mapping[str, Door]) -> None:
-    kept = {name: {"publish": door.publish, "subscribe": door.subscribe} for name, door in doors.items()}
-    write_private(folder / "guests.json", json.dumps(kept, indent=2) + "\n")
+def _accounts(data: Path, locality: str, doors: Mapping[str, Door]) -> dict[str, Any]:
+    credentials = data / "credentials" / locality
+    return accounts(doors, {name: nkey_of(credentials, name).as_config() for name in doors})
 
 
-def _write_users(file: Path, credentials: Path, doors: Mapping[str, Door]) -> bool:
-    """Adds or replaces users in the server's configuration; returns whether that changed it."""
+def _rewrite(file: Path, wanted: Mapping[str, Any]) -> bool:
+    """Replaces the accounts in the server's configuration; returns whether that changed it."""
     config = json.loads(file.read_text())
-    before = config["accounts"][ACCOUNT]["users"]
-    admitted = [user(nkey_of(credentials, name), door) for name, door in doors.items()]
-    keys = {one["nkey"] for one in admitted}
-    after = [one for one in before if one.get("nkey") not in keys] + admitted
-    config["accounts"][ACCOUNT]["users"] = after
+    before = config["accounts"]
+    config["accounts"] = {**wanted, "SYS": before["SYS"]}
     write_config(file, config)
-    return any(one not in before for one in admitted)
+    return bool(config["accounts"] != before)
+
+
+def _write(file: Path, doors: Mapping[str, Door]) -> None:
+    write_private(file, json.dumps({name: asdict(door) for name, door in doors.items()}, indent=2) + "\n")
+
+
+def _read(file: Path) -> dict[str, Door]:
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    return {name: _door(door) for name, door in kept.items()}
+
+
+def _door(kept: Mapping[str, Any]) -> Door:
+    lists = {name: tuple(kept[name]) for name in ("publish", "subscribe", "logged")}
+    return Door(**{**kept, **lists, "reads": tuple(Reading(**reading) for reading in kept["reads"])})
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from mesh.stack.nats import ACCOUNT, NatsServer, answers, base_config, write_config
+from mesh.stack.nats import HUB_ACCOUNT, NatsServer, answers, base_config, write_config
 from mesh.stack.nkey import Nkey
 from mesh.stack.permissions import Pair, Permissions, permissions
 from mesh.stack.ports import LOOPBACK
@@ -32,7 +32,7 @@ def hub_config(
     ]
     return base_config("hub", port) | {
         "leafnodes": {"listen": f"{LOOPBACK}:{leaf_port}"},
-        "accounts": {ACCOUNT: {"users": users}, "SYS": {"users": [admin.as_config()]}},
+        "accounts": {HUB_ACCOUNT: {"users": users}, "SYS": {"users": [admin.as_config()]}},
     }
 
 

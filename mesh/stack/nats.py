@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,14 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from mesh.doors.subjects import Door
 from mesh.stack import binaries
 from mesh.stack.nkey import Nkey
 from mesh.stack.ports import LOOPBACK
 from mesh.stack.process import Child, ChildEvent
 from mesh.stack.secrets import write_private
 
-ACCOUNT = "LIENTHONG"
-"""The account services and leaf links share; the other one is NATS's own system account."""
+HUB_ACCOUNT = "LIENTHONG"
+"""The account all leaf links share at the hub; at a node it is that of who may do everything, in trials."""
 
 _MAX_PAYLOAD_BYTES = 8_000_000
 _MAX_FILE_STORE_BYTES = 10**15
@@ -59,11 +58,13 @@ class Leaf:
     """The hub's port for leaf nodes."""
     nkey: Nkey
     """One user per locality: the hub's permissions hang on it."""
+    account: str
+    """Whose streams cross the border."""
 
 
-def user(identity: Identity, door: Door | None = None) -> dict[str, Any]:
-    """Returns a user of a server's configuration; without a door it may do everything."""
-    return identity.as_config() | ({"permissions": door.as_config()} if door else {})
+def open_account(login: Login) -> dict[str, Any]:
+    """Returns the one account of a server at which one user may do everything, for trials."""
+    return {HUB_ACCOUNT: {"jetstream": "enabled", "users": [login.as_config()]}}
 
 
 def node_folder(data: Path, locality: str) -> Path:
@@ -75,7 +76,7 @@ def node_config(
     server_name: str,
     port: int,
     store: Path,
-    users: Sequence[Mapping[str, Any]],
+    accounts: Mapping[str, Any],
     *,
     domain: str | None = None,
     leaf: Leaf | None = None,
@@ -91,12 +92,12 @@ def node_config(
         jetstream["domain"] = domain
     config = base_config(server_name, port) | {
         "jetstream": jetstream,
-        "accounts": {ACCOUNT: {"jetstream": "enabled", "users": list(users)}, "SYS": {"users": []}},
+        "accounts": {**accounts, "SYS": {"users": []}},
         # Reply subjects that name the stream, so the hub can permit them one by one (see `hub.permissions`).
         "feature_flags": {"js_api_reply_v2": True},
     }
     if leaf is not None:
-        remote = {"url": f"nats://{LOOPBACK}:{leaf.port}", "account": ACCOUNT, "nkey": leaf.nkey.seed}
+        remote = {"url": f"nats://{LOOPBACK}:{leaf.port}", "account": leaf.account, "nkey": leaf.nkey.seed}
         config["leafnodes"] = {"reconnect": "250ms", "remotes": [remote]}
     return config
 

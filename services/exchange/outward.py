@@ -89,6 +89,7 @@ class Outward(Entrypoint):
             events_stream(here, passage.sector),
             f"events.{here}.{passage.sector}.{passage.topic}.{{partition}}",
             LogSince(self.container.host, passage.sector, passage.since),
+            owner=passage.sector,
         )
         self._flows[passage] = flow = Flow(self.container, handling, source)
         flow.start()

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -17,7 +18,8 @@ from mesh.stack import Stack
 from tests.hosts import eventually
 
 HERE, THERE = "da-nang", "hue"
-_FENCE = "closed.to.everybody"
+NO_RESPONDERS = "503"
+FENCE = "closed.to.everybody"
 
 
 @dataclass
@@ -27,11 +29,17 @@ class Tried:
     refused: set[str] = field(default_factory=set)
     """Subjects the server refused, in lower case, as nats-py tells them."""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What came back on the reply subject, by subject knocked at."""
+    """What came back on the reply subject, by subject knocked at; where nobody listens, nothing."""
+    unheard: set[str] = field(default_factory=set)
+    """Subjects nobody listens at: another account's, not imported."""
 
     def open(self, knocked: Iterable[str]) -> set[str]:
         """The subjects that were not refused."""
         return {subject for subject in knocked if subject.lower() not in self.refused}
+
+    def heard(self, knocked: Iterable[str]) -> set[str]:
+        """The subjects that were not refused, and at which somebody listens."""
+        return self.open(knocked) - self.unheard
 
 
 class Knocker:
@@ -46,11 +54,14 @@ class Knocker:
         """Sends each payload to its subject; with `answered` waits until each was refused or answered."""
         self._tried.refused.clear()
         self._tried.answers.clear()
+        self._tried.unheard.clear()
         subjects = list(requests)
         inbox = self.client.new_inbox()
 
         async def take(message: Msg) -> None:
             knocked = subjects[int(message.subject.rpartition(".")[2])]
+            if (message.headers or {}).get("Status") == NO_RESPONDERS:
+                self._tried.unheard.add(knocked)
             self._tried.answers[knocked] = json.loads(message.data) if message.data[:1] == b"{" else {}
 
         subscription = await self.client.subscribe(f"{inbox}.*", cb=take)
@@ -73,14 +84,16 @@ class Knocker:
 
     async def _all_heard(self) -> None:
         """Returns when the server has judged everything sent so far: it judges in order, and nobody may say this."""
-        await self.client.publish(_FENCE, b"")
-        await eventually(lambda: _FENCE in self._tried.refused)
-        self._tried.refused.discard(_FENCE)
+        await self.client.publish(FENCE, b"")
+        await eventually(lambda: FENCE in self._tried.refused)
+        self._tried.refused.discard(FENCE)
 
 
 @asynccontextmanager
-async def knocker(stack: Stack, principal: str, locality: str = HERE) -> AsyncIterator[Knocker]:
-    """Logs in as a principal of a locality."""
+async def knocker(
+    stack: Stack, principal: str, locality: str = HERE, *, credentials: Path | None = None
+) -> AsyncIterator[Knocker]:
+    """Logs in as a principal of a locality, with its own seed or the one in other credentials."""
     tried = Tried()
 
     async def refused(error: Exception) -> None:
@@ -89,7 +102,7 @@ async def knocker(stack: Stack, principal: str, locality: str = HERE) -> AsyncIt
             tried.refused.add(said.split('"')[1])
 
     client = await nats.connect(
-        stack.nats_url(locality), **login(stack.credentials(locality), principal), error_cb=refused
+        stack.nats_url(locality), **login(credentials or stack.credentials(locality), principal), error_cb=refused
     )
     try:
         yield Knocker(principal, client, tried)
