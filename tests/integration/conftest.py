@@ -1,4 +1,4 @@
-"""Fixtures of the runtime's tests: hosts of the trial sector, and a mongod that fails when told to."""
+"""Fixtures of the runtime's tests: hosts of the trial sector, a mongod that fails when told to, servers to knock at."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from mesh.stack import Stack
 from mesh.stack.mongod import Mongod
 from mesh.stack.ports import free_port
 from tests.conftest import Background, RunningMongod
 from tests.hosts import home, homes
+from tests.integration.doors import HERE, THERE
 
 __all__ = ["failing_mongod", "home", "homes"]
 
@@ -45,3 +47,12 @@ def failing_mongod(background: Background, tmp_path_factory: pytest.TempPathFact
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The servers of two localities as `lienthong up` starts them, with nobody at their doors yet."""
+    stack = Stack([HERE, THERE], tmp_path_factory.mktemp("doors"), serve=False, mongodb_uri="mongodb://nowhere/")
+    background.run(stack.__aenter__())
+    yield stack
+    background.run(stack.__aexit__(None, None, None))
