@@ -183,11 +183,16 @@ def joined_settings(**given: Any) -> tuple[Settings, Path | None]:
 def let_in(data: Path, settings: Settings, services: Sequence[type[Any]]) -> None:
     """Opens the doors of services that the running mesh did not know when it started."""
     endpoints = endpoints_of(settings)
-    admit(data, settings.locality, services, endpoints.processes.get(f"{settings.locality}.nats"))
+    asyncio.run(_admit(data, settings.locality, services, endpoints))
     if MONGOD in endpoints.processes:
         root = as_user(endpoints.mongodb, ROOT, Secrets(data / "secrets.json")["mongodb.root"])
         names, folder = [service.name for service in services], data / "credentials" / settings.locality
         asyncio.run(keep_services(root, folder, settings.locality, names))
+
+
+async def _admit(data: Path, locality: str, services: Sequence[type[Any]], endpoints: Endpoints) -> None:
+    server, url = endpoints.processes.get(f"{locality}.nats"), endpoints.localities[locality].nats
+    await admit(data, locality, services, server, url)
 
 
 def _offered(endpoints: Endpoints, locality: str, data: Path) -> dict[str, Any]:

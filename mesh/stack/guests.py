@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -15,12 +17,13 @@ from typing import Any, Final
 from mesh.doors.accounts import accounts
 from mesh.doors.declared import declared
 from mesh.doors.subjects import Door, Reading, door_of
-from mesh.stack.nats import node_folder, write_config
-from mesh.stack.nkey import nkey_of
+from mesh.stack.nats import answers, node_folder, write_config
+from mesh.stack.nkey import Nkey, nkey_of
 from mesh.stack.secrets import write_private
 
 _RESIDENTS: Final = "residents.json"
 _GUESTS: Final = "guests.json"
+_RELOAD_WITHIN_S: Final = 10.0
 
 
 def welcome(data: Path, locality: str, residents: Mapping[str, Door]) -> dict[str, Any]:
@@ -32,8 +35,8 @@ def welcome(data: Path, locality: str, residents: Mapping[str, Door]) -> dict[st
         return _accounts(data, locality, guests(data, locality) | dict(residents))
 
 
-def admit(data: Path, locality: str, services: Iterable[type[Any]], server: int | None) -> None:
-    """Gives each service its nkey and its account, and has the server read them; `server` is its process id.
+async def admit(data: Path, locality: str, services: Iterable[type[Any]], server: int | None, url: str) -> None:
+    """Gives each service its nkey and its account, and has the server read them: its process id and address.
 
     They are kept with the server's files, so a restart of the mesh lets them in too.
     """
@@ -46,7 +49,10 @@ def admit(data: Path, locality: str, services: Iterable[type[Any]], server: int 
         _write(folder / _GUESTS, joined)
         changed = _rewrite(folder / "nats.conf", _accounts(data, locality, _read(folder / _RESIDENTS) | joined))
     if changed and server is not None:
-        os.kill(server, signal.SIGHUP)
+        nkeys = [nkey_of(data / "credentials" / locality, name) for name in doors]
+        with contextlib.suppress(TimeoutError):  # a server that is down reads everything when it starts
+            async with asyncio.timeout(_RELOAD_WITHIN_S):
+                await _reload(server, url, nkeys)
 
 
 def guests(data: Path, locality: str) -> dict[str, Door]:
@@ -57,6 +63,21 @@ def guests(data: Path, locality: str) -> dict[str, Door]:
 def _accounts(data: Path, locality: str, doors: Mapping[str, Door]) -> dict[str, Any]:
     credentials = data / "credentials" / locality
     return accounts(doors, {name: nkey_of(credentials, name).as_config() for name in doors})
+
+
+async def _reload(server: int, url: str, nkeys: Iterable[Nkey]) -> None:
+    """Twice: the imports of an account that a reload adds are there only from the next one on (NATS 2.15)."""
+    os.kill(server, signal.SIGHUP)
+    for nkey in nkeys:
+        await _let_in(url, nkey)
+    os.kill(server, signal.SIGHUP)
+
+
+async def _let_in(url: str, nkey: Nkey) -> None:
+    while True:
+        if await answers(url, nkey, jetstream=False):
+            return
+        await asyncio.sleep(0.02)
 
 
 def _rewrite(file: Path, wanted: Mapping[str, Any]) -> bool:

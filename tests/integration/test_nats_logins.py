@@ -11,7 +11,8 @@ import pytest
 from nats.errors import Error as NatsError
 from typer.testing import CliRunner
 
-from mesh import Emit, bus
+from lienthong.environment.v1 import AirQualityAlertRaised
+from mesh import Emit, bus, subscribe
 from mesh.bus import login
 from mesh.cli.app import app
 from mesh.config import load
@@ -26,6 +27,7 @@ from tests.integration.doors import HERE, THERE, knocker
 from tests.integration.nats_doors import (
     PRINCIPALS,
     consumer,
+    declare,
 )
 
 
@@ -63,12 +65,31 @@ async def test_a_service_that_joins_is_let_in_and_nobody_is_put_out(stack: Stack
         emit = Emit()
 
     async with knocker(stack, "health") as resident:
-        admit(stack.data, HERE, [Guest], stack.child(f"{HERE}.nats").pid)
+        await join(stack, Guest)
         async with knocker(stack, "guest") as guest:
             tried = await guest.publish({f"events.{HERE}.guest.a.0": b"", f"events.{HERE}.health.a.0": b""})
             assert tried.refused == {f"events.{HERE}.health.a.0"}
         assert resident.client.stats["reconnects"] == 0
     assert guests(stack.data, HERE).keys() == {"guest"}
+
+
+async def test_who_joins_reads_what_it_subscribed_to(stack: Stack) -> None:
+    """Over its first connection: nobody who waits for events has to start twice."""
+    await declare(stack)
+    stream = events_stream(HERE, "environment")
+    asked = f"api.environment.CONSUMER.CREATE.{stream}.x.events.{HERE}.environment.air_quality_alert.0"
+
+    class Listener:
+        name = "listener"
+
+        @subscribe(AirQualityAlertRaised)
+        def raised(self, alert, event): ...
+
+    await join(stack, Listener)
+    async with knocker(stack, "listener") as listener:
+        while (await listener.publish({asked: consumer(asked)}, answered=True)).unheard:
+            pass  # the server is still reading
+        assert "error" not in (await listener.publish({asked: consumer(asked)}, answered=True)).answers[asked]
 
 
 async def test_who_joins_is_read_by_those_who_wait_for_it(stack: Stack) -> None:
@@ -83,7 +104,7 @@ async def test_who_joins_is_read_by_those_who_wait_for_it(stack: Stack) -> None:
     async with knocker(stack, "gateway") as reader:
         before = await reader.publish({asked: consumer(asked)}, answered=True)
         assert before.unheard
-        admit(stack.data, HERE, [Newcomer], stack.child(f"{HERE}.nats").pid)
+        await join(stack, Newcomer)
         async with knocker(stack, "newcomer") as newcomer:
             await newcomer.client.jetstream().add_stream(name=stream, subjects=[f"events.{HERE}.newcomer.>"])
         after = await reader.publish({asked: consumer(asked)}, answered=True)
@@ -117,6 +138,11 @@ async def test_a_key_of_one_locality_opens_nothing_in_another(stack: Stack) -> N
         await nats.connect(
             stack.nats_url(THERE), **login(stack.credentials(HERE), "health"), allow_reconnect=False, error_cb=_quiet
         )
+
+
+async def join(stack: Stack, service: type) -> None:
+    """A service is let in while the servers run."""
+    await admit(stack.data, HERE, [service], stack.child(f"{HERE}.nats").pid, stack.nats_url(HERE))
 
 
 async def _quiet(error: Exception) -> None:
