@@ -14,6 +14,7 @@ from mesh.breaker import Breaker
 from mesh.client import Client, open_channel
 from mesh.counter import heads
 from mesh.errors import NotFound, Unavailable
+from mesh.log_scopes import LOG_SCOPE
 from mesh.marks import Start
 from mesh.source import Delivery, LogBehind, Refilled
 from mesh.unit import EVENTS_LOG, Raw
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from mesh.container import MeshContainer
     from mesh.host import Host
     from mesh.log import Log
-
-LOG_SCOPE = "mesh.log"
-"""What a service's token carries to fill holes from another one's log."""
 
 _NODE_SERVICE = "lienthong.mesh.v1.NodeService"
 _DEADLINE_S = 5.0
@@ -36,19 +34,22 @@ class Neighbours:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._channels: dict[str, tuple[grpc.aio.Channel, Breaker]] = {}
-        self._clients: dict[tuple[str, str, str], Client] = {}
+        self._clients: dict[tuple[str, ...], Client] = {}
 
-    def log_of(self, service: str) -> LogBehind:
-        """The `events` log of a service."""
-        return _LogOf(self, service)
+    def log_of(self, service: str, scope: str) -> LogBehind:
+        """The `events` log of a service, as far as a scope of logs opens it."""
+        return _LogOf(self, service, scope)
 
     def here(self, service: str) -> MeshContainer | None:
         """The service's container, if it runs in this process."""
         return self._host.containers.get(service)
 
-    def client(self, service: str) -> Client:
-        """Client of the process that runs a service. Raises `Unavailable` when no address is known."""
-        return self._client(self._address(service), _NODE_SERVICE, LOG_SCOPE)
+    def client(self, service: str, *scopes: str) -> Client:
+        """Client of the process that runs a service, to read its log as far as these scopes of logs open it.
+
+        Raises `Unavailable` when no address is known.
+        """
+        return self._client(self._address(service), _NODE_SERVICE, LOG_SCOPE, *scopes)
 
     def caller(self, service: str, contract: str, scope: str) -> Client:
         """Client of a service, with a token of one scope. Raises `Unavailable` when no address is known."""
@@ -66,8 +67,8 @@ class Neighbours:
             raise Unavailable(f"no process of this node is known to run service {service}")
         return address
 
-    def _client(self, address: str, contract: str, scope: str) -> Client:
-        wanted = (address, contract, scope)
+    def _client(self, address: str, contract: str, *scopes: str) -> Client:
+        wanted = (address, contract, *scopes)
         if wanted not in self._clients:
             if address not in self._channels:
                 self._channels[address] = (
@@ -75,7 +76,7 @@ class Neighbours:
                     Breaker(address),
                 )
             channel, breaker = self._channels[address]
-            token = self._host.own_token(scope, audience=self._host.settings.locality)
+            token = self._host.own_token(*scopes, audience=self._host.settings.locality)
             self._clients[wanted] = Client(contract, channel, token=token, deadline_s=_DEADLINE_S, breaker=breaker)
         return self._clients[wanted]
 
@@ -88,9 +89,10 @@ def _reached(listening_on: str) -> str:
 class _LogOf:
     """`LogBehind` of a service of this node."""
 
-    def __init__(self, neighbours: Neighbours, service: str) -> None:
+    def __init__(self, neighbours: Neighbours, service: str, scope: str) -> None:
         self._neighbours = neighbours
         self._service = service
+        self._scope = scope
 
     async def begin(self, everything: bool) -> Start:
         container = self._neighbours.here(self._service)
@@ -120,7 +122,7 @@ class _LogOf:
         known = await self._heads()
         request = ReadLogRequest(service=self._service, line=line, after_sequence=after_sequence, limit=limit)
         entries: list[Delivery] = []
-        async for page in self._neighbours.client(self._service).stream("ReadLog", request, deadline_s=_DEADLINE_S):
+        async for page in self._there().stream("ReadLog", request, deadline_s=_DEADLINE_S):
             entries += [
                 Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)
                 for entry in page.entries
@@ -130,7 +132,10 @@ class _LogOf:
 
     async def _heads(self, **known: Any) -> Any:
         request = GetHeadsRequest(service=self._service, **known)
-        return await self._neighbours.client(self._service).call("GetHeads", request)
+        return await self._there().call("GetHeads", request)
+
+    def _there(self) -> Client:
+        return self._neighbours.client(self._service, self._scope)
 
 
 def begin_here(container: MeshContainer, everything: bool) -> Start:

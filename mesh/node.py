@@ -17,9 +17,11 @@ from lienthong.mesh import v1 as pb
 from lienthong.mesh.v1 import node_service_pb2
 from mesh import letters
 from mesh import log as logs
+from mesh.auth import Caller
 from mesh.counter import heads
 from mesh.effects import EFFECTS
 from mesh.errors import InvalidArgument, NotFound
+from mesh.log_scopes import LogAccess
 from mesh.neighbours import raise_here, start_of_log
 from mesh.pages import PAGE, page
 from mesh.rpc import Door, answer, snake_case, stream
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from mesh.subscribe import Flow
 
 _CONTRACT = node_service_pb2.DESCRIPTOR.services_by_name["NodeService"]
+_WHO_ASKS_DECIDES = frozenset({"GetHeads", "ReadLog"})
+"""What of a log they tell follows from the caller's scopes."""
 _STREAMED = 500
 """Entries of one message of a stream."""
 
@@ -52,19 +56,22 @@ def _handler(node: Node, door: Door, method: MethodDescriptor) -> Any:
     deserialize = message_factory.GetMessageClass(method.input_type).FromString
     serialize = message_factory.GetMessageClass(method.output_type).SerializeToString
 
+    def arguments(request: Message, caller: Caller) -> tuple[Any, ...]:
+        return (request, caller) if method.name in _WHO_ASKS_DECIDES else (request,)
+
     async def unary(request: Message, context: Any) -> Message:
         async def respond(metadata: Any) -> Message:
-            door.caller(method, metadata, context)
+            caller = door.caller(method, metadata, context)
             check(request)
-            return await asyncio.to_thread(behaviour, request)
+            return await asyncio.to_thread(behaviour, *arguments(request, caller))
 
         return await answer(name, context, respond)
 
     async def pages(request: Message, context: Any) -> AsyncIterator[Message]:
         async def responses() -> AsyncIterator[Message]:
-            door.caller(method, dict(context.invocation_metadata() or ()), context)
+            caller = door.caller(method, dict(context.invocation_metadata() or ()), context)
             check(request)
-            iterator = await asyncio.to_thread(behaviour, request)
+            iterator = await asyncio.to_thread(behaviour, *arguments(request, caller))
             while (response := await asyncio.to_thread(next, iterator, None)) is not None:
                 yield response
 
@@ -92,19 +99,24 @@ class Node:
             subscriptions=sorted(_subscriptions(container), key=_by_subscription),
         )
 
-    def get_heads(self, request: pb.GetHeadsRequest) -> pb.GetHeadsResponse:
+    def get_heads(self, request: pb.GetHeadsRequest, caller: Caller) -> pb.GetHeadsResponse:
+        access = self._access(caller, request)
+        access.require_some()
+        for line in request.known_sequences:
+            access.require(line)
         container, log = self._log(request.service, request.log)
         if request.known_position or request.known_sequences:
             raise_here(container, log.name, request.known_position, dict(request.known_sequences))
         position, sequences = heads(container.database, log)
-        response = pb.GetHeadsResponse(position=position, sequences=sequences)
+        response = pb.GetHeadsResponse(position=position, sequences=access.opened(sequences))
         if request.with_floors:
             start = start_of_log(container, log)
             response.floor_position = start.position + 1
-            response.floor_sequences.update(start.sequences)
+            response.floor_sequences.update(access.opened(start.sequences))
         return response
 
-    def read_log(self, request: pb.ReadLogRequest) -> Iterator[pb.ReadLogResponse]:
+    def read_log(self, request: pb.ReadLogRequest, caller: Caller) -> Iterator[pb.ReadLogResponse]:
+        self._access(caller, request).require(request.line)
         container, log = self._log(request.service, request.log)
         return _log_pages(container, log, request)
 
@@ -159,6 +171,9 @@ class Node:
         if container is None:
             raise NotFound("service", service)
         return container
+
+    def _access(self, caller: Caller, request: Any) -> LogAccess:
+        return LogAccess(caller, self._host.settings.locality, request.service, request.log or EVENTS_LOG)
 
     def _log(self, service: str, name: str) -> tuple[MeshContainer, Log]:
         container = self._container(service)

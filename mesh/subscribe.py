@@ -17,6 +17,7 @@ from mesh.ending import end
 from mesh.errors import ContractError, MeshError
 from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
 from mesh.handling import Handling
+from mesh.log_scopes import LOCAL_EVENTS, PEERS_EVENTS, log_scope
 from mesh.marks import Start
 from mesh.reader import Reader
 from mesh.source import Delivery, Source
@@ -102,11 +103,13 @@ class Subscription(Entrypoint):
         if self.origin in (LOCAL, ANY):
             stream = events_stream(locality, kind.sector)
             subject = f"events.{locality}.{kind.sector}.{kind.topic}.{{partition}}"
-            sources.append(Source(stream, subject, host.neighbours.log_of(kind.sector), owner=kind.sector))
+            scope = log_scope(LOCAL_EVENTS, kind.sector, kind.topic)
+            sources.append(Source(stream, subject, host.neighbours.log_of(kind.sector, scope), owner=kind.sector))
         if self.origin in (PEERS, ANY):
             stream = events_stream(locality, EXCHANGE)
             subject = f"events.*.{kind.sector}.{kind.topic}.{{partition}}"
-            sources.append(Source(stream, subject, host.neighbours.log_of(EXCHANGE), owner=EXCHANGE))
+            scope = log_scope(PEERS_EVENTS, kind.sector, kind.topic)
+            sources.append(Source(stream, subject, host.neighbours.log_of(EXCHANGE, scope), owner=EXCHANGE))
         return sources
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,10 @@ from mesh.stack.ports import LOOPBACK, free_port
 
 CROWDS = ((1000, 5.0), (100, 50.0))
 """Subscribers, and events per second."""
+WARM_UP_S = 1.0
+"""Also fills the stalled subscriber's window, so that it is held all through the measurement, or cut off in it."""
+SLOW_READER_S = 1.0
+"""The gateway's patience, shorter than its 20 s: a reader is cut off at most twice as long after it was held."""
 
 
 async def measure(plan: Plan) -> Report:
@@ -49,29 +54,44 @@ async def _ours(plan: Plan, servers: Servers, subscribers: int, per_second: floa
     """The gateway in a process of its own, so that its processor time is not that of the commits."""
     await servers.wipe()
     locality, port = Locality(plan.folder), free_port()
-    at = {"grpc_port": port, "services": {"bench": locality.address}}
+    at = {"grpc_port": port, "services": {"bench": locality.address}, "runtime": {"slow_reader_s": SLOW_READER_S}}
     async with (
         locality.host(servers.mongodb, servers.nats, [BENCH]),
         locality.host(servers.mongodb, servers.nats, [GATEWAY], **at) as gateway,
     ):
         crowd = {"gateway": f"{LOOPBACK}:{port}", "recorder": locality.address, "metadata": locality.metadata()}
-        return await _load(plan, gateway, crowd, subscribers, per_second)
+        async with _crowd(plan, crowd) as load:
+            figures = await _load(plan, gateway, load, subscribers, per_second)
+            found = await load.ask("wake")
+    if found["ended"] != "RESOURCE_EXHAUSTED":
+        raise SystemExit("the gateway did not cut off the subscriber that took nothing; are the runs too short?")
+    return figures | {"stalled_took": found["took"]}
 
 
 async def _bare(plan: Plan, subscribers: int, per_second: float) -> Figures:
     async with Process.start("bench.raw.fanout", log=plan.folder / "fanout.log") as server:
         address = f"{LOOPBACK}:{server.ready['port']}"
         crowd = {"gateway": address, "recorder": address, "metadata": []}
-        return await _load(plan, server, crowd, subscribers, per_second)
+        async with _crowd(plan, crowd) as load:
+            figures = await _load(plan, server, load, subscribers, per_second)
+            waiting = (await server.ask("waiting"))["deliveries"]
+            found = await load.ask("wake")
+    if not waiting:
+        raise SystemExit("the bare server did not hold the subscriber that took nothing")
+    return figures | {"stalled_took": found["took"] - waiting}
 
 
-async def _load(plan: Plan, server: Process, crowd: dict[str, Any], subscribers: int, per_second: float) -> Figures:
-    async with Process.start("bench.raw.subscribers", log=plan.folder / "subscribers.log", **crowd) as load:
-        await load.ask("open", count=subscribers)
-        used = server.cpu_s()
-        came = await load.ask("run", per_second=per_second, seconds=plan.seconds)
-        return {
-            "delivered_per_s": came["delivered"] / came["seconds"],
-            "server_us_per_delivery": 1e6 * (server.cpu_s() - used) / came["delivered"],
-            **percentiles_ms(came["latencies"]),
-        }
+def _crowd(plan: Plan, given: dict[str, Any]) -> AbstractAsyncContextManager[Process]:
+    return Process.start("bench.raw.subscribers", log=plan.folder / "subscribers.log", **given)
+
+
+async def _load(plan: Plan, server: Process, crowd: Process, subscribers: int, per_second: float) -> Figures:
+    await crowd.ask("open", count=subscribers)
+    await crowd.ask("run", per_second=per_second, seconds=WARM_UP_S)
+    used = server.cpu_s()
+    came = await crowd.ask("run", per_second=per_second, seconds=plan.seconds)
+    return {
+        "delivered_per_s": came["delivered"] / came["seconds"],
+        "server_us_per_delivery": 1e6 * (server.cpu_s() - used) / came["delivered"],
+        **percentiles_ms(came["latencies"]),
+    }

@@ -47,8 +47,13 @@ async def main(link: Link) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     link.say(port=port)
-    await link.serve()
+    await link.serve({"waiting": lambda: _waiting(queues)})
     await server.stop(None)
+
+
+async def _waiting(queues: set[asyncio.Queue[bytes]]) -> dict[str, Any]:
+    """Deliveries in the longest queue."""
+    return {"deliveries": max(queue.qsize() for queue in queues)}
 
 
 def _delivery(request: Any) -> bytes:

@@ -15,6 +15,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from lienthong.client.delivery import Delivery
+from lienthong.client.patience import AsyncPatience, Patience
 from lienthong.client.service_config import service_config
 from lienthong.client.subscription import Subscription
 from lienthong.gateway.v1.event_gateway_service_pb2_grpc import EventGatewayStub
@@ -40,11 +41,12 @@ class AsyncClient:
     ) -> None:
         """`address` is the gateway's URL, https; `ca` a PEM file to trust instead of the system's authorities.
 
-        `token` is a token, or is called for one before each call. `deadline_s` bounds a unary call with all its tries;
-        `timeout=` on a call shortens it. Raises ValueError for an address that is no https URL.
+        `token` is a token, or is called for one before each call. `deadline_s` bounds a unary call with all its tries,
+        and `timeout=` on a call shortens it; as long as they allow, a call that may be repeated waits for a gateway, or
+        for services behind it, that are away. Raises ValueError for an address that is no https URL.
         """
-        target, credentials, options = _channel(address, token, ca, deadline_s)
-        self.channel = grpc.aio.secure_channel(target, credentials, options)
+        target, credentials, options = _channel(address, token, ca)
+        self.channel = grpc.aio.secure_channel(target, credentials, options, interceptors=[AsyncPatience(deadline_s)])
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,8 +91,8 @@ class Client:
     def __init__(
         self, address: str, *, token: Token, ca: Path | str | None = None, deadline_s: float = DEADLINE_S
     ) -> None:
-        target, credentials, options = _channel(address, token, ca, deadline_s)
-        self.channel = grpc.secure_channel(target, credentials, options)
+        target, credentials, options = _channel(address, token, ca)
+        self.channel = grpc.intercept_channel(grpc.secure_channel(target, credentials, options), Patience(deadline_s))
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +152,7 @@ class _Bearer(grpc.AuthMetadataPlugin):
 
 
 def _channel(
-    address: str, token: Token, ca: Path | str | None, deadline_s: float
+    address: str, token: Token, ca: Path | str | None
 ) -> tuple[str, grpc.ChannelCredentials, list[tuple[str, Any]]]:
     url = urlsplit(address)
     if url.scheme != "https" or not url.hostname or url.path.strip("/") or url.query:
@@ -160,7 +162,7 @@ def _channel(
         grpc.ssl_channel_credentials(authorities), grpc.metadata_call_credentials(_Bearer(token))
     )
     options = [
-        ("grpc.service_config", service_config(deadline_s)),
+        ("grpc.service_config", service_config()),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         # gRPC waits up to two minutes before it connects again; a restarted gateway is back within seconds.
         ("grpc.initial_reconnect_backoff_ms", 100),

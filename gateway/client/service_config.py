@@ -1,4 +1,4 @@
-"""What gRPC itself does for every call: a deadline, waiting for the gateway, and repeating what may be repeated.
+"""What gRPC itself does for every call: waiting for the gateway, and repeating what may be repeated.
 
 The format is gRPC's service config (gRFC A6 on retries); which RPCs may be repeated is read from the contracts.
 """
@@ -15,7 +15,7 @@ from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 _RETRY: Final = {
-    "maxAttempts": 5,  # as many as gRPC makes
+    "maxAttempts": 5,  # as many as gRPC makes; `patience.py` makes more of them
     "initialBackoff": "0.3s",
     "backoffMultiplier": 2.5,
     "maxBackoff": "4s",
@@ -25,23 +25,24 @@ _RETRY: Final = {
 _Name = dict[str, str]
 
 
-def service_config(deadline_s: float) -> str:
+def service_config() -> str:
     """The service config as gRPC takes it: JSON.
 
-    A unary call ends after `deadline_s`, all its tries together; a stream has no end of its own. Reads, and writes
-    with a `request_id`, are tried again while the gateway or what stands behind it is away.
+    Reads, and writes with a `request_id`, are tried again while the gateway or what stands behind it is away.
     """
-    unary = {"timeout": f"{deadline_s:.3f}s", "waitForReady": True}
+    # No `timeout`: gRPC 1.85 counts one from up to 2 s before the call (3 s were over after 1.05 s).
+    repeated = [name for name, may_repeat in _public_methods() if may_repeat]
     methods = [
         {"name": [{}], "waitForReady": True},
-        {"name": list(_unary(repeatable=False)), **unary},
-        {"name": list(_unary(repeatable=True)), **unary, "retryPolicy": _RETRY},
+        {"name": repeated, "waitForReady": True, "retryPolicy": _RETRY},
     ]
     return json.dumps({"methodConfig": methods})
 
 
-def _unary(*, repeatable: bool) -> Iterator[_Name]:
-    return (name for name, may_repeat in _public_methods() if may_repeat == repeatable)
+@cache
+def repeatable(path: str) -> bool:
+    """Whether the RPC `/package.Service/Method` is one that is tried again."""
+    return path in {f"/{name['service']}/{name['method']}" for name, repeated in _public_methods() if repeated}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +27,7 @@ from mesh.stack.edge import EdgeCommand
 from mesh.stack.edge_place import EdgeFiles, EdgePlace
 
 HEALTH: Final = "/healthz"
+_CONTRACTS: Final = "contracts.pb"
 _SECRET: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 # Those in C take a tenth of the 0.7 s that the others need for one edge.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -39,7 +41,7 @@ def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings
     """Returns the configuration."""
     methods = public_methods(PublicContracts())
     issuers = believed(place)
-    offered = documents(its_files.documents)
+    offered, contracts = documents(its_files), _contracts(its_files)
     from_files = {name: _from_file(its_files, name) for name in secrets(place.credentials)}
     text = _template.render(
         place=place,
@@ -51,8 +53,8 @@ def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings
         providers=providers(issuers),
         token_rules=token_rules(issuers, [HEALTH, *(one.path for one in offered)]),
         bucket=_bucket(settings),
-        transcoder=transcoder(methods, descriptors_file(), settings),
-        routes=routes(methods, offered, descriptors_file(), settings),
+        transcoder=transcoder(methods, contracts, settings),
+        routes=routes(methods, offered, contracts, settings),
         replies=replies(),
         client_type=CLIENT_TYPE,
         token=TOKEN,
@@ -67,6 +69,8 @@ def configuration(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings
 def write(place: EdgePlace, its_files: EdgeFiles, settings: EdgeSettings) -> Path:
     """Writes the configuration and returns the file for `envoy --config-path`."""
     its_files.folder.mkdir(parents=True, exist_ok=True)
+    if its_files.at is not None:
+        shutil.copyfile(descriptors_file(), its_files.folder / _CONTRACTS)
     for name, secret in secrets(place.credentials).items():
         _dump(_secret_file(its_files, name), {"resources": [secret]})
     file = its_files.folder / "envoy.yaml"
@@ -102,12 +106,17 @@ def secrets(credentials: Path) -> dict[str, Any]:
 
 
 def _from_file(its_files: EdgeFiles, name: str) -> dict[str, Any]:
-    source = {"path": str(_secret_file(its_files, name))}
+    source = {"path": str(its_files.as_read(_secret_file(its_files, name)))}
     return {"name": name, "sds_config": {"resource_api_version": "V3", "path_config_source": source}}
 
 
 def _secret_file(its_files: EdgeFiles, name: str) -> Path:
     return its_files.folder / f"{name}.yaml"
+
+
+def _contracts(its_files: EdgeFiles) -> Path:
+    """The installed ones, of which an Envoy that runs elsewhere gets a copy."""
+    return descriptors_file() if its_files.at is None else its_files.at / _CONTRACTS
 
 
 def _dump(file: Path, content: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mesh.stack.edge_place import EdgeFiles
+
 _CONTENT_TYPES: Final = {
     "openapi.json": "application/json",
     "asyncapi.json": "application/json",
@@ -21,13 +23,15 @@ class Document:
     path: str
     """Of its URL."""
     file: Path
+    """Where Envoy reads it."""
     content_type: str
 
 
-def documents(folder: Path) -> list[Document]:
+def documents(its_files: EdgeFiles) -> list[Document]:
     """Lists those of the folder; what is not there is not offered."""
+    folder = its_files.documents
     return [
-        Document(f"/{name.removesuffix('.html')}", folder / name, content_type)
+        Document(f"/{name.removesuffix('.html')}", its_files.as_read(folder / name), content_type)
         for name, content_type in _CONTENT_TYPES.items()
         if (folder / name).exists()
     ]

@@ -9,15 +9,19 @@ from pymongo.errors import PyMongoError
 
 from lienthong.mesh.v1 import GetHeadsRequest, ReadLogRequest
 from mesh import log as logs
+from mesh.client import Client
 from mesh.container import MeshContainer
 from mesh.counter import heads
 from mesh.errors import Unavailable
 from mesh.log import Log
+from mesh.log_scopes import LOCAL_EVENTS, PEERS_EVENTS, log_scope
 from mesh.neighbours import Neighbours, delivery_from
 from mesh.source import Delivery
 from mesh.unit import EVENTS_LOG
 
 _DEADLINE_S = 5.0
+_SCOPES = (log_scope(LOCAL_EVENTS), log_scope(PEERS_EVENTS))
+"""Whatever its subscribers may ask for."""
 
 
 class LogPages(Protocol):
@@ -41,9 +45,7 @@ class LogBehind:
         """Highest position committed."""
         here = self._neighbours.here(self._service)
         if here is None:
-            response = await self._neighbours.client(self._service).call(
-                "GetHeads", GetHeadsRequest(service=self._service)
-            )
+            response = await self._there().call("GetHeads", GetHeadsRequest(service=self._service))
             return int(response.position)
         log = self._log(here)
         position, _ = await _read(here, lambda: heads(here.database, log))
@@ -61,12 +63,15 @@ class LogBehind:
     async def _page_from_there(self, after: int, limit: int) -> list[Delivery]:
         request = ReadLogRequest(service=self._service, after_position=after, limit=limit)
         found: list[Delivery] = []
-        async for page in self._neighbours.client(self._service).stream("ReadLog", request, deadline_s=_DEADLINE_S):
+        async for page in self._there().stream("ReadLog", request, deadline_s=_DEADLINE_S):
             found += [
                 Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)
                 for entry in page.entries
             ]
         return found
+
+    def _there(self) -> Client:
+        return self._neighbours.client(self._service, *_SCOPES)
 
     def _log(self, container: MeshContainer) -> Log:
         log = container.logs.get(EVENTS_LOG)

@@ -13,6 +13,7 @@ from mesh.cli.call import call
 from mesh.cli.certificates import certificates
 from mesh.cli.config import config
 from mesh.cli.doors import doors
+from mesh.cli.edge import edge
 from mesh.cli.events import events
 from mesh.cli.exits import told_in_one_line
 from mesh.cli.journeys import journeys
@@ -42,6 +43,7 @@ app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(agreements, name="agreements")
 app.add_typer(keys, name="keys")
 app.add_typer(certificates, name="certificates")
+app.add_typer(edge, name="edge")
 
 
 def _tell_version(wanted: bool) -> None:

@@ -20,6 +20,7 @@ from mesh.doors.principals import Principal
 from mesh.doors.subjects import EVERY
 from mesh.errors import ConfigurationError
 from mesh.installed import installed_services, service_class
+from mesh.log_scopes import LOG_SCOPE
 from mesh.stack.endpoints import read as read_endpoints
 from mesh.stack.nkey import nkey_of
 from mesh.stack.permissions import Pair
@@ -35,7 +36,7 @@ Accounts = Annotated[
 
 
 def doors(locality: OneLocality = None, data: DataDir = None, as_json: AsJson = False, keys: Accounts = None) -> None:
-    """Show every door of a locality and whom it opens to: RPCs, subjects, databases, and the hub.
+    """Show every door of a locality and whom it opens to: RPCs, logs, subjects, databases, and the hub.
 
     Derived from the installed services, as the servers' configuration is. The agreements are those in force where a
     mesh runs, else those that come with the installation. With --json every subject is spelled out.
@@ -80,6 +81,12 @@ def _show(matrix: Matrix) -> None:
     )
     out.print()
     print_table(
+        ["principal", "reads of logs"],
+        [[principal.name, "\n".join(_logs(principal))] for principal in matrix.principals if _logs(principal)],
+        title="Logs of other services, over gRPC",
+    )
+    out.print()
+    print_table(
         ["principal", "publishes", "streams of its own", "reads", "listens to"],
         [_subjects(principal) for principal in matrix.principals if principal.on_bus],
         title="NATS",
@@ -100,6 +107,13 @@ def _show(matrix: Matrix) -> None:
         ],
         title="The hub",
         empty="no agreement opens anything at the hub",
+    )
+
+
+def _logs(principal: Principal) -> list[str]:
+    """Whose events of which topics; what opens everything is not said again."""
+    return sorted(
+        scope.removeprefix(f"{LOG_SCOPE}:") for scope in principal.scopes if scope.startswith(f"{LOG_SCOPE}:")
     )
 
 

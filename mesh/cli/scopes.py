@@ -12,7 +12,9 @@ from mesh.cli import services
 from mesh.cli.exits import UsageError
 from mesh.cli.running import NODE
 from mesh.contracts import service_descriptor
+from mesh.events import catalogue
 from mesh.installed import installed_services
+from mesh.log_scopes import LOCAL_EVENTS, PEERS_EVENTS, log_scope
 from mesh.rpc import contract_of
 
 
@@ -24,9 +26,16 @@ def known_scopes() -> list[str]:
 def check_scopes(wanted: Collection[str]) -> None:
     """Raises UsageError naming the first scope that opens nothing, and those that do."""
     known = known_scopes()
-    unknown = [scope for scope in wanted if scope not in (*known, ALL_SCOPES)]
+    unknown = [scope for scope in wanted if scope not in (*known, *_log_scopes(), ALL_SCOPES)]
     if unknown:
         raise UsageError(f"no RPC asks for scope {unknown[0]}; known: {', '.join(known)}, or {ALL_SCOPES} for all")
+
+
+def _log_scopes() -> Iterator[str]:
+    """Those that open logs: too many to be listed where one is unknown."""
+    for whose in (LOCAL_EVENTS, PEERS_EVENTS):
+        yield log_scope(whose)
+        yield from (log_scope(whose, kind.sector, kind.topic) for kind in catalogue())
 
 
 def _contracts() -> Iterator[ServiceDescriptor]:

@@ -11,11 +11,11 @@ from mesh.auth import ALL_SCOPES, PEER_SCOPES
 from mesh.container import database_name
 from mesh.contracts import service_descriptor
 from mesh.doors.declared import Declared
+from mesh.doors.logs import log_scopes
 from mesh.doors.rpcs import OpenRpc
 from mesh.doors.subjects import Door, door_of, operators_door
 from mesh.elsewhere import SCOPE as ASK_SCOPE
 from mesh.identity import EDGE, OPERATOR
-from mesh.neighbours import LOG_SCOPE
 
 HUB: Final = "hub"
 """What keeps the hub's permissions equal to the agreements."""
@@ -78,4 +78,4 @@ def _service(service: Declared, locality: str, lookups: set[str]) -> Principal:
 def _scopes(service: Declared) -> set[str]:
     """What it asks of others: the contracts it calls, logs that fill the holes of what it reads, lookups elsewhere."""
     called = {method_scope(method) for name in service.calls for method in service_descriptor(name).methods}
-    return called | ({LOG_SCOPE} if service.interests else set()) | ({ASK_SCOPE} if service.lookups else set())
+    return called | log_scopes(service.interests) | ({ASK_SCOPE} if service.lookups else set())

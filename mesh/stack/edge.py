@@ -49,11 +49,11 @@ class Edges:
 
     async def add(self, places: Iterable[EdgePlace]) -> dict[str, Child]:
         """Configures an edge at each place and returns them by name, `da-nang.edge`."""
-        configure = _registered("configure")
+        configure = registered("configure")
         if configure is None:
             return {}
         documents = self._data / "documents"
-        await asyncio.to_thread(_registered("documents") or (lambda folder: None), documents)
+        await asyncio.to_thread(registered("documents") or (lambda folder: None), documents)
         for place in places:
             files = EdgeFiles(
                 folder=self._data / "edge" / place.locality,
@@ -101,7 +101,8 @@ def edge_child(
     )
 
 
-def _registered(name: str) -> Any:
+def registered(name: str) -> Any:
+    """Returns what the gateway registered under a name; None where no gateway is installed."""
     for point in entry_points(group=GROUP, name=name):
         return point.load()
     return None

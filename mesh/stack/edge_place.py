@@ -18,9 +18,9 @@ class EdgePlace:
     """Address it listens on."""
     port: int
     services: str
-    """Address `host:port` of the services."""
-    keys: Path
-    """JWKS file with the keys the locality signs tokens with; replaced in one step when they change."""
+    """Address `host:port` of the services; empty where each has one of its own."""
+    keys: Path | str
+    """JWKS with the keys the locality signs tokens with: a file, replaced in one step when they change, or a URL."""
     credentials: Path
     """Folder with `tls.pem`, `tls-key.pem` and `ca.pem`, each replaced in one step when it is renewed."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
@@ -41,3 +41,9 @@ class EdgeFiles:
     """Folder with `openapi.json`, `asyncapi.json` and `docs.html`; what is not there is not offered."""
     admin: Path
     """Unix socket of Envoy's own administration. Whoever opens it can do anything to the edge."""
+    at: Path | None = None
+    """Where `folder` lies when Envoy runs, if it runs elsewhere. Then all it reads of ours is in it."""
+
+    def as_read(self, file: Path) -> Path:
+        """Returns the path by which Envoy reads one of these files."""
+        return file if self.at is None else self.at / file.relative_to(self.folder)

@@ -11,11 +11,14 @@ from typing import Any
 
 from lienthong.mesh.v1 import ReadLogRequest
 from mesh import log as logs
+from mesh.log_scopes import LOCAL_EVENTS, log_scope
 from mesh.marks import Start
 from mesh.source import LogBehind, Refilled
 from mesh.unit import EVENTS_LOG
 
 _PAGE = 1000
+_SCOPE = log_scope(LOCAL_EVENTS)
+"""Its interest follows from agreements: it may read whatever is born in its locality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class LogSince:
         self._host = host
         self._service = service
         self._since = since
-        self._log: LogBehind = host.neighbours.log_of(service)
+        self._log: LogBehind = host.neighbours.log_of(service, _SCOPE)
 
     async def begin(self, everything: bool) -> Start:
         """Where the log stood at the moment. Found by bisection: 20 reads in a log of a million entries."""
@@ -82,7 +85,7 @@ class LogSince:
             after_position = page[-1]["_id"]
 
     async def _read_there(self, after_position: int, limit: int) -> AsyncGenerator[Entry, None]:
-        client = self._host.neighbours.client(self._service)
+        client = self._host.neighbours.client(self._service, _SCOPE)
         request = ReadLogRequest(service=self._service, after_position=after_position, limit=limit)
         async for page in client.stream("ReadLog", request, deadline_s=60):
             for entry in page.entries:

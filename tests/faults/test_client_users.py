@@ -46,14 +46,21 @@ async def kill_services(stack: Stack) -> None:
     await stack.child(f"{HUE}.services").wait_ready()
 
 
-async def keep_services_away(stack: Stack) -> None:
+async def keep_services_away(stack: Stack, refused: int = 1) -> None:
     """For longer than the edge tries: it tells writers so, and only their clients go on trying."""
     services, before = stack.child(f"{HUE}.services"), refusals(stack)
     await services.kill(restart=False)
-    async with asyncio.timeout(30):
-        while refusals(stack) < before + WRITERS:
+    async with asyncio.timeout(55):
+        while refusals(stack) < before + refused * WRITERS:
             await asyncio.sleep(0.1)
     await services.start()
+
+
+async def keep_services_away_for_longer(stack: Stack) -> None:
+    """Than gRPC tries, which is five times: only the deadlines of the calls have not passed."""
+    began = asyncio.get_running_loop().time()
+    await keep_services_away(stack, refused=7)
+    assert asyncio.get_running_loop().time() - began > 20
 
 
 async def rotate_keys(stack: Stack) -> None:
@@ -69,7 +76,10 @@ async def renew_certificates(stack: Stack) -> None:
 TWICE_EACH = [[fault] * 2 for fault in (kill_envoy, kill_services, rotate_keys, renew_certificates)]
 
 
-@pytest.mark.parametrize("faults", [*TWICE_EACH, [keep_services_away]], ids=lambda faults: faults[0].__name__)
+ONCE_EACH = [[keep_services_away], [keep_services_away_for_longer]]
+
+
+@pytest.mark.parametrize("faults", [*TWICE_EACH, *ONCE_EACH], ids=lambda faults: faults[0].__name__)
 async def test_users_notice_nothing_but_that_it_took_longer(stack: Stack, faults: list[Fault]) -> None:
     """No call fails; what was acknowledged is there, once; subscribers hear what the log has, in its order."""
     async with new_users(stack, faults[0].__name__, signer(stack)) as users:

@@ -37,7 +37,7 @@ from lienthong.environment.v1 import (
 )
 from lienthong.environment.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 WRITERS = 3
 FIRST_HOUR = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -142,6 +142,20 @@ def test_the_matrix_names_who_an_rpc_opens_to() -> None:
     assert matrix.as_json()["hub"][0]["open_to"].keys() == {"hue", "da-nang"}
 
 
+def test_the_tokens_of_a_reader_open_its_topics_in_the_logs_behind_the_streams() -> None:
+    """Who reads all events may read whole logs; who reads none has no business with any."""
+    scopes = {one.name: one.scopes for one in principals(map(declared, (Listener, Onlooker, Speaker)), "hue")}
+
+    assert {scope for scope in scopes["listener"] if scope.startswith("mesh.log")} == {
+        "mesh.log",
+        "mesh.log:local.environment.air_quality_alert",
+        "mesh.log:peers.environment.air_quality_alert",
+        "mesh.log:peers.environment.flood_alarm",
+    }
+    assert scopes["onlooker"] == {"mesh.log", "mesh.log:local.*", "mesh.log:peers.*"}
+    assert scopes["speaker"] == set()
+
+
 def test_local_interest_stays_at_home() -> None:
     """A subscription to its own locality's events reads no stream of the border."""
 

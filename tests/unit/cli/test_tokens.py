@@ -59,6 +59,15 @@ def test_a_scope_that_opens_nothing_is_refused_and_the_others_are_named(folder: 
         run(folder, *TOKEN, "--scope", "health.raed")
 
 
+def test_scopes_of_logs_are_known_by_topic(folder: Path) -> None:
+    """One for each topic of the contracts, of events of the locality and of others, and one for all of them."""
+    scopes = {"mesh.log", "mesh.log:local.environment.flood_alarm", "mesh.log:peers.*"}
+
+    assert verify(folder, run(folder, *TOKEN, *(word for one in scopes for word in ("--scope", one)))).scopes == scopes
+    with pytest.raises(UsageError, match="flood_alram"):
+        run(folder, *TOKEN, "--scope", "mesh.log:local.environment.flood_alram")
+
+
 @pytest.mark.parametrize("ttl", ["0s", "31d", "1", "h", "-1h", "1y"])
 def test_a_life_is_said_with_its_unit_and_ends(folder: Path, ttl: str) -> None:
     with pytest.raises(UsageError, match="expected 90s, 15m, 1h, at most 30d"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Gateway(EventGatewayServicer, EnvironmentServiceServicer):
         """Asked at the beginning of each call, with its token."""
         self.breaks: dict[int, grpc.StatusCode | None] = {}
         """By number of an alert, how the stream ends before it, once; ``None`` ends it in peace."""
+        self.before: Callable[[Any], Awaitable[None]] | None = None
+        """Awaited before a unary call is answered, with its context."""
         self.last = 10
 
     @property
@@ -76,6 +78,8 @@ class Gateway(EventGatewayServicer, EnvironmentServiceServicer):
 
     async def GetStation(self, request: Any, context: Any) -> GetStationResponse:
         await self._let_in(context)
+        if self.before is not None:
+            await self.before(context)
         return GetStationResponse()
 
     async def RegisterStation(self, request: Any, context: Any) -> RegisterStationResponse:

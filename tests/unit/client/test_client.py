@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from lienthong.client import AsyncClient, Client, Delivery
+from lienthong.client import AsyncClient, Client, Delivery, patience, service_config
 from lienthong.environment.v1 import AirQualityAlertRaised, GetStationRequest, RegisterStationRequest
 from lienthong.environment.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 from lienthong.gateway.v1 import CloudEvent, SubscribeRequest
@@ -152,6 +153,94 @@ async def test_reads_and_writes_are_tried_again(gateway):
         await environment.RegisterStation(RegisterStationRequest(request_id="r"))
 
     assert gateway.tries == 6
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients of this test wait milliseconds where others wait seconds."""
+    monkeypatch.setitem(service_config._RETRY, "maxBackoff", "0.01s")
+    monkeypatch.setattr(patience, "_PAUSE_S", (0.005, 0.015))
+
+
+AWAY = pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED])
+
+
+@AWAY
+async def test_the_deadline_says_how_long_not_how_often(gateway, hurried, code):
+    """gRPC makes five tries. A deadline that passed behind the gateway is not the caller's."""
+    gateway.refuse = lambda token: code if gateway.tries < 17 else None
+
+    async with AsyncClient(gateway.address, token="t", ca=gateway.ca) as client:
+        await client.stub(EnvironmentServiceStub).GetStation(GetStationRequest())
+
+    assert gateway.tries == 17
+
+
+@AWAY
+async def test_nor_for_a_call_that_blocks(gateway, hurried, code):
+    gateway.refuse = lambda token: code if gateway.tries < 17 else None
+
+    def call() -> None:
+        with Client(gateway.address, token="t", ca=gateway.ca) as client:
+            client.stub(EnvironmentServiceStub).GetStation(GetStationRequest())
+
+    await asyncio.to_thread(call)
+    assert gateway.tries == 17
+
+
+async def test_a_future_does_not_block_its_maker_and_gets_the_tries_grpc_makes(gateway, hurried):
+    gateway.refuse = lambda token: Code.UNAVAILABLE
+
+    def call() -> grpc.StatusCode:
+        with Client(gateway.address, token="t", ca=gateway.ca) as client:
+            return client.stub(EnvironmentServiceStub).GetStation.future(GetStationRequest()).code()
+
+    assert await asyncio.to_thread(call) == Code.UNAVAILABLE
+    assert gateway.tries == 5
+
+
+@pytest.mark.parametrize("own_s", [0.5, 30])
+async def test_the_shorter_of_two_deadlines_counts(gateway, hurried, own_s):
+    """That of the call, or that of the client."""
+    gateway.refuse = lambda token: Code.UNAVAILABLE
+    began = time.monotonic()
+
+    async with AsyncClient(gateway.address, token="t", ca=gateway.ca, deadline_s=1) as client:
+        with pytest.raises(grpc.RpcError) as away:
+            await client.stub(EnvironmentServiceStub).GetStation(GetStationRequest(), timeout=own_s)
+
+    assert away.value.code() in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+    assert min(own_s, 1) - 0.1 < time.monotonic() - began < min(own_s, 1) + 1
+    assert gateway.tries > 5
+
+
+async def test_what_others_bring_about_is_left_to_grpc(gateway, hurried):
+    """Too many requests, a conflict: who goes on then makes it worse."""
+    gateway.refuse = lambda token: Code.RESOURCE_EXHAUSTED
+
+    async with AsyncClient(gateway.address, token="t", ca=gateway.ca) as client:
+        with pytest.raises(grpc.RpcError, match="told to"):
+            await client.stub(EnvironmentServiceStub).GetStation(GetStationRequest())
+
+    assert gateway.tries == 5
+
+
+async def test_who_gives_up_takes_the_call_back(gateway):
+    """Also while it is under way."""
+    held = asyncio.Event()
+    gone = asyncio.Event()
+
+    async def hold(context) -> None:
+        held.set()
+        context.add_done_callback(lambda _: gone.set())
+        await asyncio.sleep(30)
+
+    gateway.before = hold
+    async with AsyncClient(gateway.address, token="t", ca=gateway.ca) as client:
+        call = asyncio.ensure_future(client.stub(EnvironmentServiceStub).GetStation(GetStationRequest()))
+        await held.wait()
+        call.cancel()
+        await asyncio.wait_for(gone.wait(), 5)
 
 
 async def test_a_refusal_is_not_tried_again(gateway):
