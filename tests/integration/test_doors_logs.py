@@ -14,7 +14,7 @@ from lienthong.mesh.v1.node_service_pb2_grpc import NodeServiceStub
 from mesh.auth import ALL_SCOPES
 from mesh.doors.declared import Declared, declared
 from mesh.doors.principals import Principal, principals
-from mesh.doors.subjects import reads
+from mesh.doors.subjects import EVERY, readings
 from mesh.events import catalogue, event_subject, events_stream, line_name, partition_of
 from mesh.host import Host
 from mesh.identity import OPERATOR
@@ -49,8 +49,8 @@ class Asked:
         """Whether the service may read the same events from a stream."""
         stream = events_stream(locality, self.service)
         subject = event_subject(self.origin, self.sector, self.topic, partition_of(KEY))
-        wanted = [read for interest in service.interests for read in reads(interest, locality)]
-        return any(source in (stream, "*") and _matches(filter, subject) for source, filter in wanted)
+        wanted = [read for interest in service.interests for read in readings(interest, locality)]
+        return any(read.stream in (stream, EVERY) and _matches(read.subject, subject) for read in wanted)
 
     def scope(self, locality: str) -> str:
         """What a read of the line takes."""
