@@ -247,6 +247,8 @@ class Verifier:
             named = min(excess)
             raise PermissionDenied(f"a token of {name} cannot grant scope {named} here", scope=named)
         subject, purpose, id = (_text(claims, claim) for claim in ("sub", "purpose", "jti"))
+        if not subject:
+            raise Unauthenticated("the token names no subject")
         return Caller(subject, issuer.locality, scopes, purpose, id, expires_at)
 
     def _remember(self, token: str, verified: _Verified) -> None:

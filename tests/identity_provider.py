@@ -42,7 +42,9 @@ class IdentityProvider:
         self._server.shutdown()
         self._server.server_close()
 
-    def token(self, audience: str, scope: str) -> str:
+    def token(self, audience: str, scope: str, subject: str | None = "clerk") -> str:
         """A token for a minute."""
-        claims = {"iss": ISSUER, "sub": "clerk", "aud": audience, "scope": scope, "exp": int(time.time()) + 60}
+        claims = {"iss": ISSUER, "sub": subject, "aud": audience, "scope": scope, "exp": int(time.time()) + 60}
+        if subject is None:
+            del claims["sub"]
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": "one"})

@@ -86,6 +86,8 @@ def _provider(one: Believed) -> dict[str, Any]:
         "remote_jwks": {"http_uri": {"uri": uri, "cluster": one.cluster, "timeout": "5s"}, "cache_duration": fresh},
         "issuer": one.issuer,
         "audiences": [one.audience],
+        # Requests are counted by subject: those of nobody would not be.
+        "subjects": {"safe_regex": {"regex": ".+"}},
         "require_expiration": True,
         "clock_skew_seconds": _SKEW_S,
         # Only there: a token in a URL ends up in logs.

@@ -296,6 +296,27 @@ class TestLimits:
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert calm.status_code == 200
 
+    def test_all_tokens_of_a_subject_are_counted_together(
+        self, edge: RunningEdge, identity_provider: IdentityProvider
+    ) -> None:
+        """A new token is no new allowance; whom another issuer gives the same name is somebody else."""
+        with edge.http(None) as client:
+            answers = [client.get(STATIONS, headers=_as("clerk", edge)).status_code for _ in range(150)]
+        namesake = edge.get(STATIONS, identity_provider.token("hue", READ, "clerk"))
+
+        assert set(answers) == {200, 429}
+        assert namesake.status_code == 200
+
+    @pytest.mark.parametrize("subject", [None, ""])
+    def test_who_is_nobody_is_not_let_in(
+        self, edge: RunningEdge, identity_provider: IdentityProvider, subject: str | None
+    ) -> None:
+        """A token without a subject would not be counted. It goes no further than the edge."""
+        answer = edge.get(STATIONS, identity_provider.token("hue", READ, subject))
+
+        assert (answer.status_code, _reason(answer)) == (401, "UNAUTHENTICATED")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
     def test_too_large_a_body_is_refused(self, edge: RunningEdge) -> None:
         """Before it is read as JSON."""
         body = json.dumps({"requestId": "large-1", "note": "x" * (9 * 2**20)})
@@ -346,6 +367,11 @@ class TestTelling:
         assert (told["status"], told["issuer"]) == (404, "hue")
         log = edge.log.read_text()
         assert not [secret for secret in (token, "nguyen-thi-hoa", "secret-id") if secret in log]
+
+
+def _as(subject: str, edge: RunningEdge) -> dict[str, str]:
+    """Another token each time."""
+    return {"authorization": f"Bearer {edge.token(subject=subject)}"}
 
 
 def _list_often(edge: RunningEdge, token: str) -> None:

@@ -164,6 +164,14 @@ def test_a_token_without_a_claim_is_refused(verifier: Verifier, clock: Clock, cl
         verifier.verify(jwt.encode(given, OWN, algorithm="EdDSA"))
 
 
+def test_a_token_of_nobody_is_refused(verifier: Verifier, clock: Clock) -> None:
+    """Requests are counted, and remembered, by who makes them."""
+    given = issue(OWN, issuer="da-nang", subject="", scopes=["*"], audience="da-nang", ttl=MINUTE, now=clock)
+
+    with pytest.raises(Unauthenticated, match="names no subject"):
+        verifier.verify(given)
+
+
 @pytest.mark.parametrize("claim", ["scope", "purpose", "jti", "locality"])
 def test_a_claim_that_is_no_text_is_refused(verifier: Verifier, clock: Clock, claim: str) -> None:
     with pytest.raises(Unauthenticated):
