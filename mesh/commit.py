@@ -24,7 +24,7 @@ from mesh.counter import COUNTER, Draft, found, look
 from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
 from mesh.known import Known
 from mesh.log import Log, void_entry
-from mesh.pipeline import send
+from mesh.pipeline import Pipeline
 from mesh.telemetry import commit_observed
 from mesh.transactions import Transactions, TryAgain
 from mesh.unit import ABSENT, REVISION, Address, Raw, Run, Unit
@@ -160,7 +160,9 @@ class Committer:
 
         def run() -> None:
             try:
-                self._transactions.run(lambda session, _: (self._write_void(session, log, position, sequences), None))
+                self._transactions.run(
+                    lambda pipeline, _: (self._write_void(pipeline.session, log, position, sequences), None)
+                )
             except Exception as error:  # noqa: BLE001  # for whoever waits
                 raised.set_exception(error)
             else:
@@ -226,7 +228,7 @@ class Committer:
         waiting = list(range(len(runs)))
         tries = 0
 
-        def transact(session: ClientSession, batch_id: str) -> tuple[bool, _Written]:
+        def transact(pipeline: Pipeline, batch_id: str) -> tuple[bool, _Written]:
             nonlocal waiting, tries
             now = time.monotonic()
             waiting = [i for i in waiting if (deadline := runs[i].deadline) is None or deadline > now]
@@ -235,7 +237,7 @@ class Committer:
             if tries > _TRIES:
                 raise Internal("what was looked up did not hold when it was written")
             try:
-                written = self._write(session, runs, waiting, batch_id, known)
+                written = self._write(pipeline, runs, waiting, batch_id, known)
             except ViewChanged as changed:
                 raise TryAgain from changed
             except PyMongoError:
@@ -266,7 +268,7 @@ class Committer:
         self._known = written.known
 
     def _write(
-        self, session: ClientSession, runs: list[Run], waiting: list[int], batch_id: str, known: Known | None
+        self, pipeline: Pipeline, runs: list[Run], waiting: list[int], batch_id: str, known: Known | None
     ) -> _Written:
         """Writes what the runs want; where the counter is not known, it first looks whether what they saw still holds.
 
@@ -274,7 +276,7 @@ class Committer:
         """
         at = _now()
         if known is None:
-            known, batch = self._look(session, runs, waiting)
+            known, batch = self._look(pipeline, runs, waiting)
         else:
             batch = _trust(runs, waiting)
         draft = known.counter.draft()
@@ -285,7 +287,7 @@ class Committer:
         writes = self._writes(batch, units, draft.number, at)
         for log, entries in logged.items():
             writes[self._logs[log].collection].inserts = entries
-        self._send(session, batch, known, draft.command(batch_id), writes)
+        self._send(pipeline, batch, known, draft.command(batch_id), writes)
         return _Written(batch, Committed(draft.number, at), logged, known, draft)
 
     @staticmethod
@@ -298,14 +300,14 @@ class Committer:
         return writes
 
     def _send(
-        self, session: ClientSession, batch: _Batch, known: Known, count: Command, writes: Mapping[str, Writes]
+        self, pipeline: Pipeline, batch: _Batch, known: Known, count: Command, writes: Mapping[str, Writes]
     ) -> None:
         """Sends everything at once: looks at what neither a write checks nor is known, the counter, documents, logs."""
         unchecked = batch.unchecked(known)
         looking = looks(unchecked)
         commands = [count, *(command for name, of in writes.items() for command in of.commands(name))]
         try:
-            replies = send(session, self._database.name, [*looking, *(command.body for command in commands)])
+            replies = pipeline.send(self._database.name, [*looking, *(command.body for command in commands)])
         except DuplicateKeyError as error:
             if not batch.seen:
                 raise
@@ -319,11 +321,11 @@ class Committer:
         for command, reply in zip(commands[1:], written, strict=True):
             command.check(reply)
 
-    def _look(self, session: ClientSession, runs: list[Run], waiting: Iterable[int]) -> tuple[Known, _Batch]:
+    def _look(self, pipeline: Pipeline, runs: list[Run], waiting: Iterable[int]) -> tuple[Known, _Batch]:
         """Takes the runs whose views hold, also against what those before them in the batch are about to write."""
         views = {index: runs[index].views() for index in waiting}
         looking = looks({address for view in views.values() for address in view})
-        *replies, counted = send(session, self._database.name, [*looking, look()])
+        *replies, counted = pipeline.send(self._database.name, [*looking, look()])
         counter = found(counted)
         if counter is None:
             raise Internal("the counter document of the service is gone")
