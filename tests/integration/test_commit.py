@@ -127,6 +127,60 @@ def test_runs_that_wait_together_are_committed_together(database: Db, committer:
     assert database["things"].count_documents({"_rev": 1}) == 50
 
 
+def test_a_lone_run_is_committed_by_whoever_has_it(database: Db, committer: MakeCommitter) -> None:
+    group = committer()
+    group.start()
+
+    with group.quiet() as mine:
+        outcome = group.commit(_writes("t1", _event()))
+
+    assert mine
+    assert isinstance(outcome, Committed)
+    assert _kinds(Answers(group, _writes("t2", _event())).all()) == [Committed]
+    assert _positions(database) == [1, 2]
+
+
+def test_while_somebody_commits_or_waits_to_it_is_not_quiet(committer: MakeCommitter) -> None:
+    group = committer()
+
+    with group.quiet() as first, group.quiet() as second:
+        assert (first, second) == (True, False)
+
+    waiting = Answers(group, _writes("t1"))
+    with group.quiet() as overtaking:
+        assert not overtaking
+    group.start()
+    assert _kinds(waiting.all()) == [Committed]
+
+
+def test_workers_and_the_own_thread_commit_in_turn(database: Db, committer: MakeCommitter) -> None:
+    """However they meet, every event gets its own number and none is left out."""
+    group = committer()
+    group.start()
+    committed_by_workers = []
+
+    def work(worker: int) -> None:
+        for n in range(25):
+            run = _writes(f"t{worker}-{n}", _event())
+            with group.quiet() as mine:
+                outcome = group.commit(run) if mine else None
+            if outcome is None:
+                [outcome] = Answers(group, run).all()
+            else:
+                committed_by_workers.append(outcome)
+            assert isinstance(outcome, Committed)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 0 < len(committed_by_workers) < 150
+    assert _positions(database) == list(range(1, 151))
+    assert _sequences(database, LINE.format(0)) == list(range(1, 151))
+
+
 def test_a_commit_costs_as_many_commands_for_fifty_units_as_for_one(database: Db, committer: MakeCommitter) -> None:
     group = committer()
     answers = Answers(group, *(_writes(f"t{n}", _event()) for n in range(50)))
