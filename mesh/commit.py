@@ -21,7 +21,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from mesh import counter as counters
-from mesh.counter import COUNTER, Draft, found, look
+from mesh.counter import COUNTER, PROGRESS, Draft, found, look
 from mesh.errors import Internal, MeshError, ResourceExhausted, Unavailable
 from mesh.known import Known
 from mesh.log import Log, void_entry
@@ -133,7 +133,7 @@ class Committer:
         self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
 
     def start(self) -> None:
-        self._database[COUNTER].update_one({"_id": COUNTER}, {"$setOnInsert": {"commit": 0}}, upsert=True)
+        self._database[PROGRESS].update_one({"_id": COUNTER}, {"$setOnInsert": {"commit": 0}}, upsert=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -318,7 +318,10 @@ class Committer:
         writes = self._writes(batch, units, draft.number, at)
         for log, entries in logged.items():
             writes[self._logs[log].collection].inserts = entries
-        self._send(pipeline, batch, known, draft.command(batch_id), writes)
+        marks = writes[PROGRESS]
+        count = draft.command(batch_id, marks.updates)
+        marks.updates = []
+        self._send(pipeline, batch, known, count, writes)
         return _Written(batch, Committed(draft.number, at), logged, known, draft)
 
     @staticmethod
@@ -348,7 +351,7 @@ class Committer:
         counted, *written = replies[len(looking) :]
         if counted["n"] < count.meets:
             self._crowded = _CROWDED_FOR
-            raise ViewChanged("another process has committed")
+            raise ViewChanged("another process has committed, or moved a mark")
         for command, reply in zip(commands[1:], written, strict=True):
             command.check(reply)
 
@@ -374,7 +377,7 @@ class Committer:
         entries = [void_entry(log, start + i, line, n, at) for i, (line, n) in enumerate(gaps)]
         raised = {f"logs.{log.name}.lines.{line}": to for line, to in sequences.items()}
         raised[f"logs.{log.name}.position"] = last
-        self._database[COUNTER].update_one({"_id": COUNTER}, {"$max": raised, "$inc": {"commit": 1}}, session=session)
+        self._database[PROGRESS].update_one({"_id": COUNTER}, {"$max": raised, "$inc": {"commit": 1}}, session=session)
         if entries:
             self._database[log.collection].insert_many(entries, session=session)
             _logger.warning("%s: log %s restored: %d numbers are VOID", self._service, log.name, len(entries))

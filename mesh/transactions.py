@@ -15,7 +15,7 @@ from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from mesh.counter import COUNTER
+from mesh.counter import COUNTER, PROGRESS
 from mesh.errors import Unavailable
 from mesh.pipeline import Pipeline
 from mesh.unit import Raw
@@ -124,7 +124,7 @@ class Transactions:
         """Says whether a batch was committed. The write is a barrier: it conflicts with a transaction still open."""
         while True:
             try:
-                counter = self._database[COUNTER].find_one_and_update(
+                counter = self._database[PROGRESS].find_one_and_update(
                     {"_id": COUNTER}, {"$inc": {"barriers": 1}}, projection={"batches": 1}
                 )
                 self._abandon()

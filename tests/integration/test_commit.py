@@ -17,8 +17,10 @@ from pymongo.database import Database
 
 from mesh import rpc
 from mesh.commit import Committed, Committer, Failed, Outcome, Stale
+from mesh.counter import PROGRESS
 from mesh.errors import ResourceExhausted, Unavailable
 from mesh.log import Log
+from mesh.marks import Mark, Start, forget
 from mesh.unit import Outgoing, Run, Unit
 from tests.conftest import RunningMongod
 from tests.hosts import Home, eventually, record_request
@@ -102,7 +104,7 @@ def _sequences(database: Db, line: str) -> list[int]:
 
 
 def _commits(database: Db) -> int:
-    counter = database["counter"].find_one({"_id": "counter"})
+    counter = database[PROGRESS].find_one({"_id": "counter"})
     assert counter is not None
     return int(counter["commit"])
 
@@ -195,10 +197,41 @@ def test_a_commit_costs_as_many_commands_for_fifty_units_as_for_one(database: Db
     assert _kinds(second) == [Committed] * 50
     done = database["system.profile"].find({"op": {"$in": ["query", "insert", "update", "remove"]}})
     commands = [f"{entry['op']} {entry['ns'].partition('.')[2]}" for entry in done]
-    looking_first = ["query things", "query counter"]
+    looking_first = ["query things", "query progress"]
     assert [name for name in commands if name in looking_first] == looking_first, "only the first commit has to look"
     # New documents are inserted: a duplicate would show that one was not as its unit saw it.
-    assert commands[-3:] == ["update counter", "insert things", "insert log"]
+    assert commands[-3:] == ["update progress", "insert things", "insert log"]
+
+
+def test_marks_are_moved_by_the_command_that_counts(database: Db, committer: MakeCommitter) -> None:
+    group = committer()
+    group.start()
+    first = Mark("s|S|0", "s", "S", 0, Start(0, {}))
+    assert _kinds(Answers(group, Run([first.advance({}, 1)])).all()) == [Committed]
+    loaded = Mark.load(database, "s", "S", 0, Start(0, {}))
+    database.command("profile", 2)
+
+    moved = Answers(group, Run([loaded.advance({}, 2)])).all()
+    late = Answers(group, Run([loaded.advance({}, 3)])).all()
+
+    assert _kinds(moved) == [Committed]
+    assert _kinds(late) == [Stale], "another has moved it since it was read"
+    assert Mark.load(database, "s", "S", 0, Start(0, {})).position == 2
+    updates = database["system.profile"].find({"op": "update", "ninserted": {"$exists": False}})
+    assert {entry["ns"].partition(".")[2] for entry in updates} == {PROGRESS}
+
+
+def test_a_mark_that_others_have_forgotten_is_no_reason_to_count(database: Db, committer: MakeCommitter) -> None:
+    """A run whose mark is gone is stale, and nothing of it is written; who commits with it is not held up."""
+    group = committer()
+    group.start()
+    Answers(group, Run([Mark("s|S|0", "s", "S", 0, Start(0, {})).advance({}, 1)])).all()
+    loaded = Mark.load(database, "s", "S", 0, Start(0, {}))
+    forget(database, "s")
+    outcomes = Answers(group, Run([loaded.advance({}, 2)]), _writes("t1", _event())).all()
+
+    assert _kinds(outcomes) == [Stale, Committed]
+    assert _positions(database) == [1]
 
 
 def test_positions_are_contiguous_and_each_line_has_its_own_sequence(database: Db, committer: MakeCommitter) -> None:
