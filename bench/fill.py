@@ -39,7 +39,7 @@ def fill_log(database: Database[Document], first: int, count: int, at: datetime)
 
     _insert(database, "log", range(first, first + count), entry)
     position = first + count - 1
-    database["counter"].update_one(
+    database["progress"].update_one(
         {"_id": "counter"},
         {"$set": {"logs.events": {"position": position, "lines": lines}}, "$max": {"commit": position}},
         upsert=True,
@@ -86,7 +86,7 @@ def _request(number: int, at: datetime) -> Document:
 
 
 def _numbers(database: Database[Document]) -> Document:
-    counter = database["counter"].find_one({"_id": "counter"}) or {}
+    counter = database["progress"].find_one({"_id": "counter"}) or {}
     numbers: Document = counter.get("logs", {}).get("events", {})
     return numbers
 

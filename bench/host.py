@@ -27,21 +27,29 @@ class Moments:
             self._watch(host.containers[service], collection)
 
     def _watch(self, container: MeshContainer, wanted: str) -> None:
-        moments, commit = self._moments[wanted], container.commit
+        moments, commit, commit_if_quiet = self._moments[wanted], container.commit, container.commit_if_quiet
 
-        async def commit_and_note(run: Run) -> Outcome:
-            outcome = await commit(run)
+        def note(run: Run, outcome: Outcome | None) -> None:
             if isinstance(outcome, Committed):
                 now = time.time()
                 moments.update((id, now) for unit in run.units for name, id in unit.staged if name == wanted)
+
+        async def commit_and_note(run: Run) -> Outcome:
+            note(run, outcome := await commit(run))
+            return outcome
+
+        def commit_if_quiet_and_note(run: Run) -> Outcome | None:
+            note(run, outcome := commit_if_quiet(run))
             return outcome
 
         container.commit = commit_and_note  # type: ignore[method-assign]
+        container.commit_if_quiet = commit_if_quiet_and_note  # type: ignore[method-assign]
 
     async def take(self, collection: str) -> dict[str, Any]:
         """Moments by document id since it was last asked."""
         taken = dict(self._moments[collection])
-        self._moments[collection].clear()
+        for id in taken:
+            del self._moments[collection][id]
         return {"moments": taken}
 
 

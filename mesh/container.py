@@ -251,8 +251,19 @@ class MeshContainer(ServiceContainer):
             self.committer.submit(run, answer)
             return await future
 
+    def commit_if_quiet(self, run: Run) -> Outcome | None:
+        """Commits a run on the calling worker. ``None`` where other runs are being committed: then `commit` it."""
+        with self.committer.quiet() as mine:
+            if not mine:
+                return None
+            blocking()
+            with commit_span(self.database.name):
+                outcome = self.committer.commit(run)
+            self._remember(run, outcome)
+            return outcome
+
     def _remember(self, run: Run, outcome: Outcome) -> None:
-        """Called on the committing thread, before anybody learns of the outcome."""
+        """Called on the thread that commits, before anybody learns of the outcome."""
         if isinstance(outcome, Committed):
             self.remembered.committed(run.staged(), outcome.number)
         elif isinstance(outcome, Stale):
@@ -265,7 +276,7 @@ class MeshContainer(ServiceContainer):
     # --- logs --------------------------------------------------------------------------------------------
 
     def _on_logged(self, log: str, entries: list[Raw]) -> None:
-        """Called on the committing thread: wakes the relay with what it may publish."""
+        """Called on the thread that commits: wakes the relay with what it may publish."""
         relay = self.relays.get(log)
         if relay is not None:
             self.host.post(relay.offer, entries)

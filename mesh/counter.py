@@ -7,7 +7,7 @@ when that meets nothing, because another process has committed since, the docume
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,8 +19,10 @@ from mesh.log import LOGGED_AT, Log
 from mesh.unit import Outgoing, Raw
 from mesh.writes import Command
 
+PROGRESS = "progress"
+"""Collection of what commits move on: the counter and the marks, so that one command advances both."""
 COUNTER = "counter"
-"""Collection and id of the counter document."""
+"""Id of the counter document in it."""
 
 _BATCHES_REMEMBERED = 64
 
@@ -86,8 +88,8 @@ class Draft:
             )
         return logged
 
-    def command(self, batch_id: str) -> Command:
-        """Advances the document, if it is as it is known here."""
+    def command(self, batch_id: str, marks: Sequence[Raw] = ()) -> Command:
+        """Advances the document, if it is as it is known here, and in the same go updates marks."""
         heads: Raw = {f"logs.{log}.position": position for log, position in self._positions.items()}
         heads |= {f"logs.{log}.lines.{line}": sequence for (log, line), sequence in self._sequences.items()}
         update = {
@@ -95,7 +97,7 @@ class Draft:
             "$push": {"batches": {"$each": [batch_id], "$slice": -_BATCHES_REMEMBERED}},
         }
         query = {"_id": COUNTER, "commit": self.counter.commit}
-        return Command({"update": COUNTER, "updates": [{"q": query, "u": update}]}, meets=1)
+        return Command({"update": PROGRESS, "updates": [{"q": query, "u": update}, *marks]}, meets=1 + len(marks))
 
     def keep(self) -> None:
         """The commit has succeeded: the next one continues from here."""
@@ -114,12 +116,12 @@ def found(reply: Raw) -> Counter | None:
 
 def look() -> Raw:
     """Command that reads the counter."""
-    return {"find": COUNTER, "filter": {"_id": COUNTER}, "projection": {"batches": 0}, "singleBatch": True}
+    return {"find": PROGRESS, "filter": {"_id": COUNTER}, "projection": {"batches": 0}, "singleBatch": True}
 
 
 def read(database: Database[Raw], session: ClientSession | None = None) -> Counter:
     """Returns the counters of a service; all 0 where it has none yet."""
-    return Counter.of(database[COUNTER].find_one({"_id": COUNTER}, {"batches": 0}, session=session) or {"commit": 0})
+    return Counter.of(database[PROGRESS].find_one({"_id": COUNTER}, {"batches": 0}, session=session) or {"commit": 0})
 
 
 def heads(database: Database[Raw], log: Log) -> tuple[int, dict[str, int]]:

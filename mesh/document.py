@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import mongoengine
-from bson import Int64
+from bson import Binary, Int64
 from mongoengine.base import BaseField
 
 from mesh.unit import REVISION, Raw
 
 _NATIVE: Final[dict[type[BaseField], type]] = {
+    mongoengine.BinaryField: bytes,
     mongoengine.StringField: str,
     mongoengine.BooleanField: bool,
     mongoengine.FloatField: float,
@@ -24,7 +25,7 @@ _NATIVE: Final[dict[type[BaseField], type]] = {
     mongoengine.LongField: int,
 }
 """Values these fields neither convert nor refuse, bounds aside."""
-_BOUNDS: Final = ("regex", "max_length", "min_length", "min_value", "max_value", "validation")
+_BOUNDS: Final = ("regex", "max_length", "min_length", "min_value", "max_value", "max_bytes", "choices", "validation")
 _INT32: Final = 2**31
 _NO_FIELDS: Final[dict[str, BaseField]] = {}
 
@@ -92,7 +93,7 @@ class _Plain:
         self.native = _NATIVE.get(type(field))
         """Type it neither converts nor, without bounds, refuses."""
         self.unchecked = None if any(getattr(field, bound, None) is not None for bound in _BOUNDS) else self.native
-        self.stored_as: Callable[[Any], Any] | None = _int64 if type(field) is mongoengine.LongField else None
+        self.stored_as = _STORED_AS.get(type(field))
         default = None if field.null else field.default
         self.make: Callable[[], Any] | None = default if callable(default) else None
         self.constant: Any = None if callable(default) else default
@@ -190,10 +191,18 @@ def _layout_of(model: Any) -> _Layout | None:
 def _is_plain(field: BaseField) -> bool:
     kind = type(field)
     nested = {"fields", "use_db_field"} & {*kind.to_mongo.__code__.co_varnames}
-    as_it_is = kind.__get__ is BaseField.__get__ and kind.__set__ is BaseField.__set__
-    return as_it_is and not nested and not field._auto_gen and not field.choices
+    # A BinaryField turns what is set as a bytearray into bytes; here that is refused when the document is described.
+    sets = kind.__set__ is BaseField.__set__ or kind is mongoengine.BinaryField
+    return kind.__get__ is BaseField.__get__ and sets and not nested and not field._auto_gen
 
 
 def _int64(value: int) -> int:
     """As a LongField stores it. What does not fit 32 bits is stored so anyway."""
     return value if value >= _INT32 or value < -_INT32 else Int64(value)
+
+
+_STORED_AS: Final[dict[type[BaseField], Callable[[Any], Any]]] = {
+    mongoengine.BinaryField: Binary,
+    mongoengine.LongField: _int64,
+}
+"""What makes of a field's native value the one that is stored."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import logging
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh import letters
-from mesh.commit import Committed, Failed, Stale
+from mesh.commit import Committed, Failed, Outcome, Stale
 from mesh.errors import MeshError, UndecodableEvent
 from mesh.handling import Advances, Batch, Handler, Handling
 from mesh.marks import LineState, Mark, Start
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from mesh.container import MeshContainer
 
 _logger = logging.getLogger(__name__)
+
+
+_Ran = tuple[Batch, tuple[int, Outcome] | None]
+"""What deliveries came to and, where that was committed at once, up to which position and with what outcome."""
 
 
 class MarkMoved(Exception):
@@ -64,21 +70,24 @@ class Holding:
 
         Where something recalled no longer held, all is read at the second try.
         """
-        host = self.container.host
-        batch: Batch = await host.pool.run(self.handler.run, deliveries, self.mark, self.blocked, recalling)
-        complete = batch.handled == len(deliveries)
-        if complete and position is not None:
-            self.live_position = max(self.live_position, position)
-        if not batch.units:
-            # Only events of other types: the mark moves now, and is written with the next commit.
-            self.mark.advanced(batch.advances, self.mark.position, self.mark.revision)
-            return batch
-        try:
-            if not await _in_context(batch, self.commit(batch.units, batch.advances)):
-                return await self.handle(deliveries, position, recalling=False) if batch.recalled else None
-        except MeshError as error:
-            # What cannot be stored, such as a document too large, is the fault of one of them: find it.
-            return Batch(failed=deliveries[0], error=error) if len(deliveries) == 1 else None
+        calm = not any(state.parked for state in self.mark.lines.values())
+        async with self._commit_lock if calm else contextlib.nullcontext():
+            batch, done = await self._run(deliveries, position, recalling, calm)
+            if not batch.units:
+                # Only events of other types: the mark moves now, and is written with the next commit.
+                self.mark.advanced(batch.advances, self.mark.position, self.mark.revision)
+                return batch
+            try:
+                if done is not None:
+                    fresh = self._took_over(batch.advances, *done)
+                else:
+                    commit = self._commit if calm else self.commit
+                    fresh = await _in_context(batch, commit(batch.units, batch.advances))
+            except MeshError as error:
+                # What cannot be stored, such as a document too large, is the fault of one of them: find it.
+                return Batch(failed=deliveries[0], error=error) if len(deliveries) == 1 else None
+        if not fresh:
+            return await self.handle(deliveries, position, recalling=False) if batch.recalled else None
         if any(collection == letters.DEAD_LETTERS for unit in batch.units for collection, _ in unit.staged):
             self.has_letters = True
         now = datetime.now(UTC)
@@ -89,23 +98,47 @@ class Holding:
                 freshness_observed(event.agreement, age_s)
         return batch
 
+    async def _run(self, deliveries: list[Delivery], position: int | None, recalling: bool, calm: bool) -> _Ran:
+        ran: _Ran = await self.container.host.pool.run(self._run_blocking, deliveries, position, recalling, calm)
+        return ran
+
+    def _run_blocking(self, deliveries: list[Delivery], position: int | None, recalling: bool, calm: bool) -> _Ran:
+        """Runs the handlers; commits at once where nobody else commits, for this holding or at all."""
+        batch = self.handler.run(deliveries, self.mark, self.blocked, recalling)
+        if position is not None and batch.handled == len(deliveries):
+            self.live_position = max(self.live_position, position)
+        if not (calm and batch.units):
+            return batch, None
+        reached = self.safe_position()
+        run = Run([*batch.units, self.mark.advance(batch.advances, reached)])
+        context = batch.context or contextvars.copy_context()
+        outcome: Outcome | None = context.run(self.container.commit_if_quiet, run)
+        return batch, None if outcome is None else (reached, outcome)
+
     async def commit(self, units: list[Unit], advances: Advances) -> bool:
         """Commits units with the mark's advance; ``False`` when a document they read has changed.
 
         Raises `MarkMoved`, or the `MeshError` because of which they cannot be stored.
         """
         async with self._commit_lock:
-            position = self.safe_position()
-            outcome = await self.container.commit(Run([*units, self.mark.advance(advances, position)]))
-            if isinstance(outcome, Stale):
-                if self.mark.address in outcome.addresses:
-                    raise MarkMoved(self.mark.id)
-                return False
-            if isinstance(outcome, Failed):
-                raise outcome.error
-            assert isinstance(outcome, Committed)
-            self.mark.advanced(advances, position, outcome.number)
-            return True
+            return await self._commit(units, advances)
+
+    async def _commit(self, units: list[Unit], advances: Advances) -> bool:
+        position = self.safe_position()
+        outcome = await self.container.commit(Run([*units, self.mark.advance(advances, position)]))
+        return self._took_over(advances, position, outcome)
+
+    def _took_over(self, advances: Advances, position: int, outcome: Outcome) -> bool:
+        """Moves the mark where it was committed. Returns and raises what `commit` does."""
+        if isinstance(outcome, Stale):
+            if self.mark.address in outcome.addresses:
+                raise MarkMoved(self.mark.id)
+            return False
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        assert isinstance(outcome, Committed)
+        self.mark.advanced(advances, position, outcome.number)
+        return True
 
     def safe_position(self) -> int:
         """Stream sequence behind which a new reader may begin: parked lines hold it back."""

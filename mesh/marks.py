@@ -12,9 +12,11 @@ from typing import Any
 
 from pymongo.database import Database
 
+from mesh.counter import PROGRESS
 from mesh.unit import ABSENT, REVISION, Address, Raw, Unit
 
-MARKS = "marks"
+MARKS = PROGRESS
+"""They lie beside the counter, which every commit advances: one command writes both."""
 SUBSCRIPTIONS = "subscriptions"
 
 

@@ -158,7 +158,8 @@ class Relay:
                 return
             alone = self._container.members.alone
             try:
-                await asyncio.wait_for(self._wake.wait(), _POLL_ALONE_S if alone else _POLL_S)
+                async with asyncio.timeout(_POLL_ALONE_S if alone else _POLL_S):  # `wait_for` would take a task more
+                    await self._wake.wait()
             except TimeoutError:
                 self._in_doubt = True  # with nothing to publish, nothing else would show that the stream is gone
 

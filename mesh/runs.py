@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mesh.call import Call, Done
-from mesh.commit import Failed, Stale
+from mesh.commit import Failed, Outcome, Stale
 from mesh.errors import Aborted, AlreadyExists, MeshError
 from mesh.foreign_errors import classify
 from mesh.pool import blocking
@@ -108,18 +109,32 @@ class Runs:
 
     async def _once(self, calls: list[Call], *, first: bool) -> list[Any]:
         """Runs and commits once; answers `_STALE` for calls to be run again."""
-        host = self._container.host
-        ran: tuple[list[Any], dict[int, Done]] = await host.pool.run(self._run_all, calls, not first)
-        answers, done = ran
-        units = [item.unit for item in done.values() if item.unit.to_commit]
-        if not units:
+        quiet = first and self._first_tries == 1
+        pool, context = self._container.host.pool, contextvars.copy_context()
+        ran: tuple[list[Any], dict[int, Done], Run | None, Outcome | None]
+        ran = await pool.run(self._run_and_commit, calls, not first, context if quiet else None)
+        answers, done, run, outcome = ran
+        if run is None:
             return answers
-        deadlines = [call.deadline for call in calls if call.deadline is not None]
-        outcome = await self._container.commit(Run(units, min(deadlines, default=None)))
+        if outcome is None:
+            outcome = await self._container.commit(run)
         if isinstance(outcome, Failed | Stale):
             failed = outcome.error if isinstance(outcome, Failed) else _STALE
             return [failed if index in done else answer for index, answer in enumerate(answers)]
         return answers
+
+    def _run_and_commit(
+        self, calls: list[Call], read_records: bool, context: contextvars.Context | None
+    ) -> tuple[list[Any], dict[int, Done], Run | None, Outcome | None]:
+        """Blocking: runs calls; commits what they came to, in a context, where nothing else is being committed."""
+        answers, done = self._run_all(calls, read_records)
+        units = [item.unit for item in done.values() if item.unit.to_commit]
+        if not units:
+            return answers, done, None, None
+        deadlines = [call.deadline for call in calls if call.deadline is not None]
+        run = Run(units, min(deadlines, default=None))
+        outcome = None if context is None else context.run(self._container.commit_if_quiet, run)
+        return answers, done, run, outcome
 
     def _run_all(self, calls: list[Call], read_records: bool) -> tuple[list[Any], dict[int, Done]]:
         """Blocking: runs calls in order, each reading through what those before it staged."""

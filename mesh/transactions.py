@@ -15,8 +15,9 @@ from pymongo.errors import ConnectionFailure, InvalidOperation, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from mesh.counter import COUNTER
+from mesh.counter import COUNTER, PROGRESS
 from mesh.errors import Unavailable
+from mesh.pipeline import Pipeline
 from mesh.unit import Raw
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Transactions:
         self.give_up_at = math.inf
         """Monotonic time from which nothing is tried again: a process that stops does not wait for ever."""
 
-    def run(self, transact: Callable[[ClientSession, str], tuple[bool, T]]) -> T:
+    def run(self, transact: Callable[[Pipeline, str], tuple[bool, T]]) -> T:
         """Runs a transaction until it has committed; returns what it returned.
 
         ``transact`` says whether there is anything to commit. It is given a batch id to push to the counter
@@ -55,11 +56,13 @@ class Transactions:
             batch_id = uuid.uuid4().hex
             try:
                 session = self._begin()
-                anything, result = transact(session, batch_id)
+                with Pipeline.of(session) as pipeline:
+                    anything, result = transact(pipeline, batch_id)
+                    done = anything and _commit(pipeline)
                 if not anything:
                     session.abort_transaction()
                     return result
-                if self._finish(session, batch_id):
+                if done or self._finish(session, batch_id):
                     return result
             except TryAgain:
                 self._abort()
@@ -104,28 +107,24 @@ class Transactions:
             _logger.debug("%s: an abandoned session could not be ended", self._service, exc_info=True)
 
     def _finish(self, session: ClientSession, batch_id: str) -> bool:
-        """Commits. Returns whether that happened; never without knowing."""
+        """Ends a commit that may have happened. Returns whether it did; never without knowing."""
         backoff = _FIRST_BACKOFF_S
-        doubtful = False
         while True:
+            self._may_try_again()
+            time.sleep(backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
             try:
                 session.commit_transaction()
                 return True
             except PyMongoError as error:
                 if not _unknown(error):
-                    if not doubtful:
-                        raise
                     return self._resolve(batch_id)
-                doubtful = True
-            self._may_try_again()
-            time.sleep(backoff)
-            backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
 
     def _resolve(self, batch_id: str) -> bool:
         """Says whether a batch was committed. The write is a barrier: it conflicts with a transaction still open."""
         while True:
             try:
-                counter = self._database[COUNTER].find_one_and_update(
+                counter = self._database[PROGRESS].find_one_and_update(
                     {"_id": COUNTER}, {"$inc": {"barriers": 1}}, projection={"batches": 1}
                 )
                 self._abandon()
@@ -139,6 +138,17 @@ class Transactions:
     def _may_try_again(self) -> None:
         if time.monotonic() > self.give_up_at:
             raise Unavailable("the process stops while the database is away")
+
+
+def _commit(pipeline: Pipeline) -> bool:
+    """Commits; whether that is known to have happened. Raises what it was refused for."""
+    try:
+        pipeline.commit()
+    except PyMongoError as error:
+        if not _unknown(error):
+            raise
+        return False
+    return True
 
 
 def _transient(error: PyMongoError) -> bool:

@@ -166,7 +166,7 @@ class Home:
         return list(self.database(service)["log"].find().sort("_id"))
 
     def counter(self, service: str = "trial") -> dict[str, Any]:
-        return self.database(service)["counter"].find_one({"_id": "counter"}) or {}
+        return self.database(service)["progress"].find_one({"_id": "counter"}) or {}
 
     def sightings(self, service: str = "witness") -> dict[str, dict[str, Any]]:
         """What the witness saw, by key."""

@@ -17,8 +17,10 @@ from pymongo.database import Database
 
 from mesh import rpc
 from mesh.commit import Committed, Committer, Failed, Outcome, Stale
+from mesh.counter import PROGRESS
 from mesh.errors import ResourceExhausted, Unavailable
 from mesh.log import Log
+from mesh.marks import Mark, Start, forget
 from mesh.unit import Outgoing, Run, Unit
 from tests.conftest import RunningMongod
 from tests.hosts import Home, eventually, record_request
@@ -102,7 +104,7 @@ def _sequences(database: Db, line: str) -> list[int]:
 
 
 def _commits(database: Db) -> int:
-    counter = database["counter"].find_one({"_id": "counter"})
+    counter = database[PROGRESS].find_one({"_id": "counter"})
     assert counter is not None
     return int(counter["commit"])
 
@@ -127,6 +129,60 @@ def test_runs_that_wait_together_are_committed_together(database: Db, committer:
     assert database["things"].count_documents({"_rev": 1}) == 50
 
 
+def test_a_lone_run_is_committed_by_whoever_has_it(database: Db, committer: MakeCommitter) -> None:
+    group = committer()
+    group.start()
+
+    with group.quiet() as mine:
+        outcome = group.commit(_writes("t1", _event()))
+
+    assert mine
+    assert isinstance(outcome, Committed)
+    assert _kinds(Answers(group, _writes("t2", _event())).all()) == [Committed]
+    assert _positions(database) == [1, 2]
+
+
+def test_while_somebody_commits_or_waits_to_it_is_not_quiet(committer: MakeCommitter) -> None:
+    group = committer()
+
+    with group.quiet() as first, group.quiet() as second:
+        assert (first, second) == (True, False)
+
+    waiting = Answers(group, _writes("t1"))
+    with group.quiet() as overtaking:
+        assert not overtaking
+    group.start()
+    assert _kinds(waiting.all()) == [Committed]
+
+
+def test_workers_and_the_own_thread_commit_in_turn(database: Db, committer: MakeCommitter) -> None:
+    """However they meet, every event gets its own number and none is left out."""
+    group = committer()
+    group.start()
+    committed_by_workers = []
+
+    def work(worker: int) -> None:
+        for n in range(25):
+            run = _writes(f"t{worker}-{n}", _event())
+            with group.quiet() as mine:
+                outcome = group.commit(run) if mine else None
+            if outcome is None:
+                [outcome] = Answers(group, run).all()
+            else:
+                committed_by_workers.append(outcome)
+            assert isinstance(outcome, Committed)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 0 < len(committed_by_workers) < 150
+    assert _positions(database) == list(range(1, 151))
+    assert _sequences(database, LINE.format(0)) == list(range(1, 151))
+
+
 def test_a_commit_costs_as_many_commands_for_fifty_units_as_for_one(database: Db, committer: MakeCommitter) -> None:
     group = committer()
     answers = Answers(group, *(_writes(f"t{n}", _event()) for n in range(50)))
@@ -141,10 +197,41 @@ def test_a_commit_costs_as_many_commands_for_fifty_units_as_for_one(database: Db
     assert _kinds(second) == [Committed] * 50
     done = database["system.profile"].find({"op": {"$in": ["query", "insert", "update", "remove"]}})
     commands = [f"{entry['op']} {entry['ns'].partition('.')[2]}" for entry in done]
-    looking_first = ["query things", "query counter"]
+    looking_first = ["query things", "query progress"]
     assert [name for name in commands if name in looking_first] == looking_first, "only the first commit has to look"
     # New documents are inserted: a duplicate would show that one was not as its unit saw it.
-    assert commands[-3:] == ["update counter", "insert things", "insert log"]
+    assert commands[-3:] == ["update progress", "insert things", "insert log"]
+
+
+def test_marks_are_moved_by_the_command_that_counts(database: Db, committer: MakeCommitter) -> None:
+    group = committer()
+    group.start()
+    first = Mark("s|S|0", "s", "S", 0, Start(0, {}))
+    assert _kinds(Answers(group, Run([first.advance({}, 1)])).all()) == [Committed]
+    loaded = Mark.load(database, "s", "S", 0, Start(0, {}))
+    database.command("profile", 2)
+
+    moved = Answers(group, Run([loaded.advance({}, 2)])).all()
+    late = Answers(group, Run([loaded.advance({}, 3)])).all()
+
+    assert _kinds(moved) == [Committed]
+    assert _kinds(late) == [Stale], "another has moved it since it was read"
+    assert Mark.load(database, "s", "S", 0, Start(0, {})).position == 2
+    updates = database["system.profile"].find({"op": "update", "ninserted": {"$exists": False}})
+    assert {entry["ns"].partition(".")[2] for entry in updates} == {PROGRESS}
+
+
+def test_a_mark_that_others_have_forgotten_is_no_reason_to_count(database: Db, committer: MakeCommitter) -> None:
+    """A run whose mark is gone is stale, and nothing of it is written; who commits with it is not held up."""
+    group = committer()
+    group.start()
+    Answers(group, Run([Mark("s|S|0", "s", "S", 0, Start(0, {})).advance({}, 1)])).all()
+    loaded = Mark.load(database, "s", "S", 0, Start(0, {}))
+    forget(database, "s")
+    outcomes = Answers(group, Run([loaded.advance({}, 2)]), _writes("t1", _event())).all()
+
+    assert _kinds(outcomes) == [Stale, Committed]
+    assert _positions(database) == [1]
 
 
 def test_positions_are_contiguous_and_each_line_has_its_own_sequence(database: Db, committer: MakeCommitter) -> None:

@@ -166,13 +166,13 @@ async def test_a_process_ends_the_session_that_a_killed_one_of_its_service_left(
     killed, next_one = (_client(mongod, credentials, HERE, "health")[database_name(HERE, "health")] for _ in range(2))
     session = killed.client.start_session()
     session.start_transaction()
-    killed["counter"].insert_one({"_id": "counter"}, session=session)
+    killed["progress"].insert_one({"_id": "counter"}, session=session)
     Members(killed, ttl_s=5, instance="killed").remember_session(dict(session.session_id))
     members = Members(next_one, ttl_s=5, instance="next")
 
     await members.start()
 
-    next_one["counter"].insert_one({"_id": "counter"})
+    next_one["progress"].insert_one({"_id": "counter"})
     with pytest.raises(OperationFailure):
         session.commit_transaction()
     await members.stop()

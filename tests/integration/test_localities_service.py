@@ -57,4 +57,4 @@ async def test_a_service_that_writes_nothing_leaves_no_tables(home: Home) -> Non
     """Each takes its share of MongoDB's memory, in every locality."""
     await home.start(LocalitiesService)
 
-    assert set(home.database("localities").list_collection_names()) == {"counter", "members"}
+    assert set(home.database("localities").list_collection_names()) == {"progress", "members"}

@@ -16,6 +16,7 @@ from pymongo.database import Database
 
 from mesh import ALL, Document, subscribe
 from mesh.commit import Committed, Committer, Outcome, Stale
+from mesh.counter import COUNTER, PROGRESS
 from mesh.errors import FailedPrecondition
 from mesh.host import Host
 from mesh.remembered import Remembered
@@ -115,7 +116,7 @@ async def test_what_was_read_and_not_written_must_still_hold_when_the_effect_is_
     await eventually(lambda: home.seen("a"))
 
     gates.update_one({}, {"$set": {"limit": 1, "_rev": 2}})
-    home.database("witness")["counter"].update_one({}, {"$inc": {"commit": 1}})  # as another process would
+    home.database("witness")[PROGRESS].update_one({"_id": COUNTER}, {"$inc": {"commit": 1}})  # as another process would
     await trial.record("a", 5)
 
     await eventually(home.letters)

@@ -15,7 +15,7 @@ from mesh import ALL, ANY, NEW, Document, Store, rpc, subscribe
 from mesh.cursor import Cursor
 from mesh.errors import ContractError, Unavailable
 from mesh.events import partition_of
-from mesh.marks import Mark
+from mesh.marks import MARKS, Mark
 from mesh.members import Members
 from mesh.unit import Unit
 from tests.conftest import RunningMongod, RunningNats
@@ -424,7 +424,7 @@ async def test_a_hole_holds_back_no_other_line(home: Home) -> None:
     await (await home.jetstream()).delete_msg(home.stream(), numbers[1])
     watching = await home.start(WitnessService, services=_address(trial))
     await eventually(lambda: home.seen("a") == [1, 2, 3])
-    home.database("witness")["marks"].delete_many({})
+    home.database("witness")[MARKS].delete_many({"subscription": {"$exists": True}})
     home.database("witness")["sightings"].delete_many({})
     await home.stop(watching)
 
@@ -618,7 +618,7 @@ def _address(host: Any) -> dict[str, str]:
 
 def _mark_of(home: Home, key: str) -> int:
     line = f"{home.locality}/trial/amount/{partition_of(key)}"
-    marks = home.database("witness")["marks"].find({"partition": partition_of(key)})
+    marks = home.database("witness")[MARKS].find({"partition": partition_of(key)})
     return max((mark["lines"][line]["sequence"] for mark in marks if line in mark["lines"]), default=0)
 
 

@@ -13,7 +13,16 @@ import pytest
 from bson import Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mongoengine import BooleanField, DateTimeField, FloatField, IntField, ListField, LongField, StringField
+from mongoengine import (
+    BinaryField,
+    BooleanField,
+    DateTimeField,
+    FloatField,
+    IntField,
+    ListField,
+    LongField,
+    StringField,
+)
 from mongoengine.base import BaseField
 from mongoengine.errors import FieldDoesNotExist, InvalidDocumentError, ValidationError
 
@@ -54,6 +63,9 @@ def _declared(base: type[Any]) -> type[Any]:
         "total": LongField(default=lambda: 7),
         "silent": StringField(null=True, default="said"),
         "at": DateTimeField(),
+        "state": StringField(choices=["7", "x"]),
+        "terms": BinaryField(),
+        "short": BinaryField(max_bytes=1),
         "record": Record(default=dict),
     }
     return type(base)("Plain", (base,), {**fields, "meta": {"collection": "plain"}})
@@ -78,6 +90,9 @@ sound = st.fixed_dictionaries(
         "code": st.sampled_from(["7", "1234"]),
         "good": st.booleans(),
         "share": st.floats(0, 1),
+        "state": st.sampled_from(["7", "x"]),
+        "terms": st.binary(max_size=3),
+        "short": st.binary(max_size=1),
         "weight": st.floats(allow_nan=False),
         "count": st.integers(-(2**31), 2**31),
         "rank": st.integers(-5, 5),
