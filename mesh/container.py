@@ -86,6 +86,8 @@ class MeshContainer(ServiceContainer):
         """Subscriptions that are being read."""
         self.in_flight = 0
         """Calls being answered."""
+        self.loading = asyncio.Lock()
+        """Held by who reads where a partition stands: at the start all want to, and would open a connection each."""
         self.runs = Runs(self)
 
     # --- the bus ------------------------------------------------------------------------------------------
@@ -117,8 +119,9 @@ class MeshContainer(ServiceContainer):
 
     async def start_async(self) -> None:
         """Prepares the database, declares the log, sets up all extensions, then starts them."""
-        await self.in_thread(self._prepare)
-        await self.members.start()
+        if self.writes:
+            await self.in_thread(self._prepare)
+            await self.members.start()
         if self._emits():
             await self.open_log(logs.events_log(self.service_cls, self.locality))
         for extension in self._in_order():
@@ -147,7 +150,8 @@ class MeshContainer(ServiceContainer):
         await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
         for dependency in self.dependencies | self.subextensions:
             await _maybe_await(dependency.stop())
-        await self.members.stop()
+        if self.writes:
+            await self.members.stop()
         self.started = False
 
     def _in_order(self) -> list[Any]:
@@ -155,17 +159,20 @@ class MeshContainer(ServiceContainer):
         return [*self.subextensions, *self.dependencies, *self.entrypoints]
 
     def _prepare(self) -> None:
-        if self._writes():
-            ensure_indexes(self.database, self.service_cls, timedelta(days=self.settings.runtime.request_keep_days))
+        ensure_indexes(self.database, self.service_cls, timedelta(days=self.settings.runtime.request_keep_days))
         self.committer.start()
 
     def _emits(self) -> bool:
         return any(isinstance(dependency, Emit) for dependency in self.dependencies)
 
-    def _writes(self) -> bool:
-        """Whether the service ever commits anything: each table takes its share of MongoDB's memory."""
+    @property
+    def writes(self) -> bool:
+        """Whether the service ever commits anything: each table and connection takes its share of MongoDB's memory.
+
+        One that does not has nothing to share out among its processes either.
+        """
         return any(isinstance(dependency, Store | Emit) for dependency in self.dependencies) or any(
-            not isinstance(entrypoint, Rpc) for entrypoint in self.entrypoints
+            not isinstance(entrypoint, Rpc) or entrypoint.records_requests for entrypoint in self.entrypoints
         )
 
     async def open_log(self, log: Log) -> Relay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -43,19 +44,25 @@ class Databases:
         self._settings = settings
         credentials = settings.credentials_folder()
         self._credentials = None if names_a_user(settings.mongodb_uri) else credentials
+        self._users: dict[str, str] = {}
+        """By service; empty where it connects as nobody or as whom the URI names."""
         self._clients: dict[str, MongoClient[Raw]] = {}
+        """By user."""
 
     def client(self, service: str) -> MongoClient[Raw]:
         """The client that a service reads and writes its database with; it connects when it is first used."""
-        login = self._login(service)
-        shared = login.get("username", "")
-        if shared not in self._clients:
-            self._clients[shared] = self._connect(login)
-        return self._clients[shared]
+        if service not in self._users:
+            login = self._login(service)
+            self._users[service] = user = login.get("username", "")
+            if user not in self._clients:
+                self._clients[user] = self._connect(login)
+        return self._clients[self._users[service]]
 
-    async def ready(self) -> None:
+    async def ready(self, services: Iterable[str]) -> None:
         """Waits for MongoDB as long as it takes. Raises ConfigurationError naming a user it does not let in."""
-        await asyncio.gather(*(self._ready(user, client) for user, client in self._clients.items()))
+        clients = {service: self.client(service) for service in services}
+        users = {self._users[service]: client for service, client in clients.items()}
+        await asyncio.gather(*(self._ready(user, client) for user, client in users.items()))
 
     def close(self) -> None:
         """Closes all connections."""

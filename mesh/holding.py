@@ -55,9 +55,10 @@ class Holding:
         """Reads mark and blocked keys from the database: the truth, whatever was known before."""
         database = self.container.database
         where = (self.handling.subscription, self.source.stream, self.partition)
-        self.mark = await self.container.in_thread(Mark.load, database, *where, self.start)
-        self.blocked = await self.container.in_thread(letters.blocked_keys, database, *where)
-        self.has_letters = await self.container.in_thread(letters.any_letter, database, *where)
+        async with self.container.loading:
+            self.mark = await self.container.in_thread(Mark.load, database, *where, self.start)
+            self.blocked = await self.container.in_thread(letters.blocked_keys, database, *where)
+            self.has_letters = await self.container.in_thread(letters.any_letter, database, *where)
         self.live_position = self.mark.position
 
     async def handle(

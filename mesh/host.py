@@ -74,7 +74,8 @@ class Host:
         self.neighbours = Neighbours(self)
         self.containers = {service.name: MeshContainer(service, self) for service in self._services}
         self._server = self._make_server()
-        await asyncio.gather(self._connect(), self.databases.ready())
+        writing = [name for name, container in self.containers.items() if container.writes]
+        await asyncio.gather(self._connect(), self.databases.ready(writing))
         await asyncio.gather(*(container.start_async() for container in self.containers.values()))
         await self._server.start()
         if self.settings.health_port is not None:

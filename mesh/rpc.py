@@ -68,6 +68,11 @@ class Rpc(Entrypoint):
         self.on_loop = False
         """Whether the method runs on the loop."""
 
+    @property
+    def records_requests(self) -> bool:
+        """Whether a request may have an id, under which its answer is recorded."""
+        return "request_id" in self.request_type.DESCRIPTOR.fields_by_name
+
 
 class RpcDecorator(Protocol):
     """Decorates a method and leaves it as it is."""
@@ -240,7 +245,7 @@ class Served:
                 results[index] = result
 
     def _late(self) -> MeshError:
-        if self._container.mongo.topology_description.has_writable_server():
+        if not self._container.writes or self._container.mongo.topology_description.has_writable_server():
             return DeadlineExceeded("not done in time")
         return Unavailable("the database did not answer in time")
 

@@ -29,6 +29,12 @@ _SESSIONS = 2 * _CONNECTIONS
 """Every operation needs one. By default the storage engine makes room for 33 000, which takes 38 MiB at once."""
 _FILES = "file_manager=(close_idle_time=10,close_scan_interval=5,close_handle_minimum=100)"
 """Each open table takes some 40 KiB, and most of the hundreds a country has are idle. By default they stay open."""
+_SESSION_IDLE_S = 5
+"""An idle session of the storage engine holds on to every table it was used for, closed ones too, and to its cursors.
+By default for five minutes: the sessions of the start alone held 15 MiB."""
+_HISTORY_S = 10
+"""Nobody reads the past: a transaction holds the snapshot it began with by itself. By default all that was changed in
+the last five minutes stays readable, in memory: heartbeats alone make that 10 MiB."""
 _OPLOG_MB = 512
 """Nobody follows the oplog of a lone member; by default it may take 5 % of the disk."""
 _TRANSACTION_S = 3
@@ -68,6 +74,8 @@ class Mongod:
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                 *("--setParameter", "tcmallocAggressiveMemoryDecommit=1"),  # what is freed goes back at once
                 *("--setParameter", f"transactionLifetimeLimitSeconds={_TRANSACTION_S}"),
+                *("--setParameter", f"wiredTigerSessionCloseIdleTimeSecs={_SESSION_IDLE_S}"),
+                *("--setParameter", f"minSnapshotHistoryWindowInSeconds={_HISTORY_S}"),
             ],
             log=log,
             ready=self._is_primary,

@@ -134,7 +134,7 @@ class TestAProcess:
     async def test_connects_each_service_as_its_own_user(self, home: Home, tmp_path: Path) -> None:
         databases = await self._admit(home, tmp_path)
         clients = {service: databases.client(service) for service in ("trial", "witness")}
-        await databases.ready()
+        await databases.ready(clients)
 
         for service, client in clients.items():
             assert _writes(client, database_name(home.locality, service))
@@ -144,10 +144,9 @@ class TestAProcess:
     async def test_that_has_a_wrong_password_says_so(self, home: Home, tmp_path: Path) -> None:
         databases = await self._admit(home, tmp_path)
         password_file(tmp_path, "trial").write_text("wrong")
-        databases.client("trial")
 
         with pytest.raises(ConfigurationError, match=f"{database_name(home.locality, 'trial')}: its password"):
-            await databases.ready()
+            await databases.ready(["trial"])
         databases.close()
 
     async def test_shares_one_client_where_the_uri_names_a_user(self, home: Home, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from lienthong.localities import v1
 from lienthong.localities.v1.localities_service_pb2_grpc import LocalitiesServiceStub
 from mesh.host import Host
+from mesh.stack.ports import LOOPBACK, free_port
 from services.localities.service import LocalitiesService
 from tests.hosts import Home
 
@@ -55,6 +56,15 @@ async def test_each_bad_request_is_refused_with_its_status(home: Home) -> None:
 
 async def test_a_service_that_writes_nothing_leaves_no_tables(home: Home) -> None:
     """Each takes its share of MongoDB's memory, in every locality."""
-    await home.start(LocalitiesService)
+    caller = Caller(home, await home.start(LocalitiesService))
+    await caller.ask("ListLocalities", v1.ListLocalitiesRequest())
 
-    assert set(home.database("localities").list_collection_names()) == {"progress", "members"}
+    assert home.database("localities").list_collection_names() == []
+
+
+async def test_a_service_that_writes_nothing_answers_without_a_database(home: Home) -> None:
+    host = await home.start(LocalitiesService, mongodb_uri=f"mongodb://{LOOPBACK}:{free_port()}")
+
+    page = await Caller(home, host).ask("ListLocalities", v1.ListLocalitiesRequest(page_size=30))
+
+    assert len(page.localities) == 30

@@ -96,6 +96,14 @@ class TestServers:
 
         assert own < 40 * 2**20
 
+    async def test_mongod_soon_lets_go_of_what_nobody_uses(self, tmp_path: Path) -> None:
+        """Idle sessions hold on to tables, and the past is kept in memory: by default both for five minutes."""
+        async with Stack(["hue"], tmp_path, serve=False) as stack, AsyncMongoClient(stack.mongodb_uri) as mongodb:
+            told = await mongodb.admin.command({"getParameter": "*"})
+
+        assert told["wiredTigerSessionCloseIdleTimeSecs"] <= 10
+        assert told["minSnapshotHistoryWindowInSeconds"] <= 10
+
     async def test_mongod_goes_on_when_its_port_is_taken(self, tmp_path: Path) -> None:
         """A data folder whose port somebody else has now is served on another one."""
         async with Stack(["hue"], tmp_path, serve=False) as first:

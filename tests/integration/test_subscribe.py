@@ -14,7 +14,7 @@ from mongoengine import IntField, StringField
 from mesh import ALL, ANY, NEW, Document, Store, rpc, subscribe
 from mesh.cursor import Cursor
 from mesh.errors import ContractError, Unavailable
-from mesh.events import partition_of
+from mesh.events import PARTITIONS, partition_of
 from mesh.marks import MARKS, Mark
 from mesh.members import Members
 from mesh.unit import Unit
@@ -129,6 +129,30 @@ async def test_what_the_broker_delivers_again_takes_effect_once(
     await acknowledged.write(host, 60)
 
     await acknowledged.settled()
+
+
+async def test_partitions_are_taken_up_one_after_another(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once, at the start, they would each open a connection, and a thread of MongoDB's with it."""
+    load, counting, loading, most = Mark.load, threading.Lock(), 0, 0
+
+    def counted(*args: Any) -> Mark:
+        nonlocal loading, most
+        with counting:
+            loading += 1
+            most = max(most, loading)
+        try:
+            return load(*args)
+        finally:
+            with counting:
+                loading -= 1
+
+    monkeypatch.setattr(Mark, "load", counted)
+
+    host = await home.start(TrialService, WitnessService)
+    flows = host.containers["witness"].flows
+
+    await eventually(lambda: sum(bool(reader._cursor) for flow in flows for reader in flow.readers) == PARTITIONS)
+    assert most == 1
 
 
 async def test_two_processes_share_the_lines(home: Home, acknowledged: Acknowledged) -> None:
