@@ -133,7 +133,7 @@ class Committer:
         self._thread = threading.Thread(target=self._loop, name=f"commit-{service}", daemon=True)
 
     def start(self) -> None:
-        self._database[PROGRESS].update_one({"_id": COUNTER}, {"$setOnInsert": {"commit": 0}}, upsert=True)
+        counters.begin(self._database)
         self._thread.start()
 
     def stop(self) -> None:

@@ -25,6 +25,8 @@ COUNTER = "counter"
 """Id of the counter document in it."""
 
 _BATCHES_REMEMBERED = 64
+_EARLIER = ("marks", "counter")
+"""Collections that held them before; the counter last, since it tells that all is here."""
 
 
 @dataclass(slots=True)
@@ -106,6 +108,14 @@ class Draft:
             self.counter.logs.setdefault(log, Heads()).position = position
         for (log, line), sequence in self._sequences.items():
             self.counter.logs[log].lines[line] = sequence
+
+
+def begin(database: Database[Raw]) -> None:
+    """Makes the counter of a new service; takes over counter and marks from where they lay before."""
+    if database[PROGRESS].find_one({"_id": COUNTER}, {"_id": 1}) is None:
+        for earlier in _EARLIER:
+            database[earlier].aggregate([{"$merge": {"into": PROGRESS, "whenMatched": "keepExisting"}}])
+    database[PROGRESS].update_one({"_id": COUNTER}, {"$setOnInsert": {"commit": 0}}, upsert=True)
 
 
 def found(reply: Raw) -> Counter | None:

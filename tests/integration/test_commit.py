@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from mesh import rpc
 from mesh.commit import Committed, Committer, Failed, Outcome, Stale
-from mesh.counter import PROGRESS
+from mesh.counter import COUNTER, PROGRESS
 from mesh.errors import ResourceExhausted, Unavailable
 from mesh.log import Log
 from mesh.marks import Mark, Start, forget
@@ -219,6 +219,21 @@ def test_marks_are_moved_by_the_command_that_counts(database: Db, committer: Mak
     assert Mark.load(database, "s", "S", 0, Start(0, {})).position == 2
     updates = database["system.profile"].find({"op": "update", "ninserted": {"$exists": False}})
     assert {entry["ns"].partition(".")[2] for entry in updates} == {PROGRESS}
+
+
+def test_counter_and_marks_are_taken_over_from_where_they_lay_before(database: Db, committer: MakeCommitter) -> None:
+    lines = {LINE.format(0): 7}
+    database["counter"].insert_one({"_id": COUNTER, "commit": 4, "logs": {"events": {"position": 9, "lines": lines}}})
+    database["marks"].insert_one({"_id": "s|S|0", "_rev": 3, "position": 5, "lines": {}})
+    group = committer()
+
+    group.start()
+
+    outcomes = Answers(group, _writes("t1", _event())).all()
+    assert isinstance(outcomes[0], Committed)
+    assert outcomes[0].number == 5
+    assert (_positions(database), _sequences(database, LINE.format(0))) == ([10], [8])
+    assert Mark.load(database, "s", "S", 0, Start(0, {})).position == 5
 
 
 def test_a_mark_that_others_have_forgotten_is_no_reason_to_count(database: Db, committer: MakeCommitter) -> None:
