@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_JETSTREAM_TIMEOUT_S = 5.0
-
 
 class MeshContainer(ServiceContainer):
     """One service in one process: its extensions, its commits, its logs."""
@@ -100,7 +98,7 @@ class MeshContainer(ServiceContainer):
     def join_bus(self, connection: Client) -> None:
         """Takes the connection everything of this service goes over."""
         self.nats = connection
-        self.jetstream = connection.jetstream(timeout=_JETSTREAM_TIMEOUT_S)
+        self.jetstream = Account(connection).jetstream
 
     def account_of(self, service: str) -> Account:
         """Returns how this service reaches the streams of another one, or its own; `join_bus` comes first."""

@@ -12,6 +12,7 @@ from mesh.auth import Caller
 from mesh.client import Client, attempts
 from mesh.contracts import contract_name
 from mesh.errors import DeadlineExceeded, InvalidArgument, Unavailable, from_status
+from mesh.identity import EXCHANGE
 from mesh.localities import slugs
 from mesh.lookup import LOCALITY, Lookup
 from mesh.telemetry import asked_under
@@ -19,7 +20,6 @@ from mesh.telemetry import asked_under
 if TYPE_CHECKING:
     from mesh.host import Host
 
-_EXCHANGE: Final = "exchange"
 SCOPE: Final = "exchange.ask"
 
 
@@ -50,7 +50,7 @@ class Elsewhere:
             request=request.SerializeToString(),
             purpose=caller.purpose,
         )
-        exchange = self._host.neighbours.caller(_EXCHANGE, contract_name(_EXCHANGE), SCOPE)
+        exchange = self._host.neighbours.caller(EXCHANGE, contract_name(EXCHANGE), SCOPE)
         async for attempt in attempts(deadline, repeat=True):
             with attempt:
                 return await self._once(exchange, asked, deadline)

@@ -8,6 +8,7 @@ from typing import Final
 SERVICES: Final = "services"
 """A process that runs all services of a locality, its exchange too."""
 EXCHANGE: Final = "exchange"
+"""The service that deals with other localities; its log holds their events."""
 EDGE: Final = "edge"
 """Envoy, which passes on what outsiders ask."""
 OPERATOR: Final = "operator"

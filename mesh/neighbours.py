@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
-from lienthong.mesh.v1 import GetHeadsRequest, ReadLogRequest
+from lienthong.mesh.v1 import GetHeadsRequest, LogEntry, ReadLogRequest
 from mesh import log as logs
 from mesh.breaker import Breaker
 from mesh.client import Client, open_channel
@@ -123,11 +123,7 @@ class _LogOf:
         request = ReadLogRequest(service=self._service, line=line, after_sequence=after_sequence, limit=limit)
         entries: list[Delivery] = []
         async for page in self._there().stream("ReadLog", request, deadline_s=_DEADLINE_S):
-            entries += [
-                Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)
-                for entry in page.entries
-                if entry.headers
-            ]
+            entries += [delivery_read(entry) for entry in page.entries if entry.headers]
         return Refilled(entries, known.sequences.get(line, 0))
 
     async def _heads(self, **known: Any) -> Any:
@@ -177,3 +173,8 @@ def refill_here(container: MeshContainer, line: str, after_sequence: int, limit:
 def delivery_from(entry: Raw) -> Delivery:
     """A delivery made from a log entry; its position is the stream's sequence."""
     return Delivery(entry["line"], entry["sequence"], entry["_id"], dict(entry["headers"]), bytes(entry["data"]))
+
+
+def delivery_read(entry: LogEntry) -> Delivery:
+    """A delivery made from an entry that another process read from its log."""
+    return Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)

@@ -17,6 +17,7 @@ from mesh.ending import end
 from mesh.errors import ContractError, MeshError
 from mesh.events import PARTITIONS, Event, EventType, catalogue, events_stream
 from mesh.handling import Handling
+from mesh.identity import EXCHANGE
 from mesh.log_scopes import LOCAL_EVENTS, PEERS_EVENTS, log_scope
 from mesh.marks import Start
 from mesh.reader import Reader
@@ -25,9 +26,6 @@ from mesh.source import Delivery, Source
 _logger = logging.getLogger(__name__)
 
 _WATCH_EVERY_S = 15.0
-
-EXCHANGE = "exchange"
-"""Service whose log holds the events of other localities."""
 
 
 class Origin(Enum):

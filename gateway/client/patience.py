@@ -29,17 +29,15 @@ class _Tries:
         self._ends_at = time.monotonic() + min(shorter_s, deadline_s)
         self._details = details
         self._passes = _PASSES if repeatable else frozenset()
-        self.pause_s = 0.0
-        """How long to wait before the next one."""
 
     def next(self) -> Any:
         """Details of the next one, which ends when the call must."""
         return self._details._replace(timeout=max(0.0, self._ends_at - time.monotonic()))
 
-    def go_on(self, code: grpc.StatusCode) -> bool:
-        """Whether there is to be another after one that ended so."""
-        self.pause_s = random.uniform(*_PAUSE_S)
-        return code in self._passes and time.monotonic() + self.pause_s < self._ends_at
+    def pause_s(self, code: grpc.StatusCode) -> float | None:
+        """How long to wait before the next one, after one that ended so; ``None`` where there is to be none."""
+        pause_s = random.uniform(*_PAUSE_S)
+        return pause_s if code in self._passes and time.monotonic() + pause_s < self._ends_at else None
 
 
 class Patience(grpc.UnaryUnaryClientInterceptor):
@@ -53,9 +51,9 @@ class Patience(grpc.UnaryUnaryClientInterceptor):
         tries = _Tries(details, self._deadline_s, repeatable(details.method))
         while True:
             call = continuation(tries.next(), request)
-            if not call.done() or not tries.go_on(call.code()):
+            if not call.done() or (pause_s := tries.pause_s(call.code())) is None:
                 return call
-            time.sleep(tries.pause_s)
+            time.sleep(pause_s)
 
 
 class AsyncPatience(grpc.aio.UnaryUnaryClientInterceptor):
@@ -74,6 +72,6 @@ class AsyncPatience(grpc.aio.UnaryUnaryClientInterceptor):
             except asyncio.CancelledError:
                 call.cancel()  # waiting for its code does not do that
                 raise
-            if not tries.go_on(code):
+            if (pause_s := tries.pause_s(code)) is None:
                 return call
-            await asyncio.sleep(tries.pause_s)
+            await asyncio.sleep(pause_s)

@@ -23,8 +23,8 @@ from mesh.backoff import pause_s
 from mesh.ending import end
 from mesh.errors import MeshError, ResourceExhausted, Unavailable
 from mesh.events import Catalogue, catalogue, events_stream
+from mesh.identity import EXCHANGE
 from mesh.loop_streams import HoldsStreams
-from mesh.subscribe import EXCHANGE
 
 _logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from mesh.counter import heads
 from mesh.errors import Unavailable
 from mesh.log import Log
 from mesh.log_scopes import LOCAL_EVENTS, PEERS_EVENTS, log_scope
-from mesh.neighbours import Neighbours, delivery_from
+from mesh.neighbours import Neighbours, delivery_from, delivery_read
 from mesh.source import Delivery
 from mesh.unit import EVENTS_LOG
 
@@ -64,10 +64,7 @@ class LogBehind:
         request = ReadLogRequest(service=self._service, after_position=after, limit=limit)
         found: list[Delivery] = []
         async for page in self._there().stream("ReadLog", request, deadline_s=_DEADLINE_S):
-            found += [
-                Delivery(entry.line, entry.sequence, entry.position, dict(entry.headers), entry.data)
-                for entry in page.entries
-            ]
+            found += map(delivery_read, page.entries)
         return found
 
     def _there(self) -> Client:

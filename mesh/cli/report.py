@@ -19,8 +19,8 @@ from mesh.cli.feed import Tally
 from mesh.cli.output import name_of, short, table
 from mesh.cli.records import EffectRecord, Snapshot
 from mesh.cli.recount import Recount, recount
+from mesh.identity import EXCHANGE
 
-_EXCHANGE: Final = "exchange"
 _INWARD: Final = "exchange.from."
 """What its subscriptions to other localities are called."""
 
@@ -139,18 +139,18 @@ def of(snapshot: Snapshot, tallies: dict[str, Tally], skipped_rows: int, since: 
     }
     events = {slug: Counter[str]() for slug in tallies}
     for log in snapshot.logs:
-        if log.name == "events" and log.service != _EXCHANGE:
+        if log.name == "events" and log.service != EXCHANGE:
             events[log.locality].update(short(entry.type) for entry in log.entries if entry.type and entry.at >= since)
     sector_effects = {slug: Counter[str]() for slug in tallies}
     border = {slug: Counter[str]() for slug in tallies}
     crossings = dict.fromkeys(tallies, "")
     for (slug, name), found in recent.items():
         for effect in found:
-            (border if name == _EXCHANGE else sector_effects)[slug].update(effect.committed)
-        if name == _EXCHANGE:
+            (border if name == EXCHANGE else sector_effects)[slug].update(effect.committed)
+        if name == EXCHANGE:
             admitted = sum(effect.subscription.startswith(_INWARD) for effect in found)
             crossings[slug] = f"{len(found) - admitted:,} | {admitted:,}"
-    sectors = [(slug, effect) for (slug, name), found in recent.items() if name != _EXCHANGE for effect in found]
+    sectors = [(slug, effect) for (slug, name), found in recent.items() if name != EXCHANGE for effect in found]
     return Report(
         tallies=tallies,
         events=events,

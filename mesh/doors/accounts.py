@@ -17,6 +17,7 @@ from mesh.identity import EXCHANGE
 
 def accounts(doors: Mapping[str, Door], logins: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the accounts in the server's words; `logins` says by principal how its user is named there."""
+    watchers = [name for name, door in doors.items() if door.sees]
     exports: dict[str, dict[str, set[str]]] = {name: {} for name in doors}
     imports: dict[str, dict[str, Any]] = {name: {} for name in doors}
     for reader, door in doors.items():
@@ -30,7 +31,7 @@ def accounts(doors: Mapping[str, Door], logins: Mapping[str, Mapping[str, Any]])
             "jetstream": "enabled",
             "users": [{**logins[name], "permissions": door.as_config()}],
             "exports": [_export(asked, readers) for asked, readers in sorted(exports[name].items())]
-            + _shown(door, [watcher for watcher, other in doors.items() if other.sees]),
+            + _shown(door, watchers),
             "imports": [imports[name][there] for there in sorted(imports[name])]
             + [_watched(owner, subject) for owner, subject in _events(name, door, doors)],
         }

@@ -13,11 +13,13 @@ from typing import Any, Final
 from mesh.bus import OWN_API, api_of, inbox_prefix
 from mesh.doors.declared import Declared, Interest
 from mesh.events import events_stream
-from mesh.identity import OPERATOR
+from mesh.identity import EXCHANGE, OPERATOR
 from mesh.log import events_log
-from mesh.subscribe import ANY, EXCHANGE, LOCAL, PEERS
+from mesh.subscribe import ANY, LOCAL, PEERS
 
 EVERY: Final = "*"
+NEXT: Final = "MSG.NEXT"
+"""The one verb that is answered by many messages."""
 
 
 @dataclass(frozen=True, order=True)
@@ -39,10 +41,6 @@ class Reading:
         taken = f"{api}.CONSUMER.{NEXT}.{self.stream}.*"
         last = f"{api}.CONSUMER.DELETE.{self.stream}.*" if self.subject else f"{api}.STREAM.INFO.{self.stream}"
         return [made, taken, last]
-
-
-NEXT: Final = "MSG.NEXT"
-"""The one verb that is answered by many messages."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from mesh.doors.principals import Principal, principals
 from mesh.doors.subjects import EVERY, readings
 from mesh.events import catalogue, event_subject, events_stream, line_name, partition_of
 from mesh.host import Host
-from mesh.identity import OPERATOR
+from mesh.identity import EXCHANGE, OPERATOR
 from mesh.installed import installed_services, service_class
-from mesh.subscribe import EXCHANGE
 from tests.conftest import RunningMongod, RunningNats
 from tests.hosts import Home, Homes, detail_of, eventually
 from tests.trial.services import TrialService, WitnessService
